@@ -1,0 +1,18 @@
+//! Who is who, decided without touching the world.
+//!
+//! Everything here is a pure function or a plain value: touchpoints become evidence, evidence becomes clusters, the
+//! policy cuts clusters into persons, and a person's profile is a fold of what her touchpoints said. Nothing in this
+//! crate reads a clock, draws a random number, opens a file or iterates a set in hash order, which is what lets the
+//! rest of Musubi promise that the order of arrival decides nothing.
+//!
+//! What this crate is not: it knows no topic, no partition's state on disk and no wire format.
+
+pub mod decimal;
+pub mod directive;
+pub mod identifier;
+pub mod normalise;
+pub mod policy;
+pub mod profile;
+pub mod time;
+pub mod touchpoint;
+pub mod value;

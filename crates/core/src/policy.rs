@@ -1,0 +1,164 @@
+//! The policy: which namespaces there are, how strong each is, what limits a person, and how traits survive.
+
+use std::sync::Arc;
+
+use regex::RegexSet;
+
+use crate::identifier::NamespaceId;
+use crate::normalise::Normaliser;
+
+/// Which of two links that exclude each other stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Conflict {
+    /// The one seen last: the last login keeps a shared device.
+    #[default]
+    Newest,
+    /// The one seen first: the first owner keeps it.
+    Oldest,
+}
+
+/// The rules of one namespace. Its place in [`Policy::namespaces`] is its priority.
+#[derive(Clone, Debug)]
+pub struct Namespace {
+    /// Its name, such as `loyalty_card`.
+    pub name: Arc<str>,
+    /// How its values are brought to one spelling.
+    pub normalise: Normaliser,
+    /// Whether a person has at most one value, which no other person can take over.
+    pub unique: bool,
+    /// How many values one person may have; none is no limit. A unique namespace has 1.
+    pub max_per_person: Option<u32>,
+    /// An identifier linked to more than this many values of one unique namespace is shared.
+    pub shared_after: Option<u32>,
+    /// An identifier with more distinct neighbours than this is shared.
+    pub max_links: u32,
+    /// Which link of this namespace's layer stands in a conflict.
+    pub conflict: Conflict,
+    /// Whether its values tell a browser or a device, and not who is in front of it.
+    pub anonymous: bool,
+}
+
+/// Values that identify nobody, whatever their namespace.
+#[derive(Clone, Debug)]
+pub struct Blocked {
+    /// Values, folded to lower case, sorted.
+    pub values: Vec<Box<str>>,
+    /// Patterns over the value as sent, trimmed.
+    pub patterns: RegexSet,
+}
+
+/// How the value of a trait is chosen among what several touchpoints said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Survivorship {
+    /// The newest, by (event time, source priority, event id).
+    #[default]
+    Newest,
+    /// The oldest, by the same order.
+    Oldest,
+    /// The newest of the strongest source that said anything.
+    SourcePriority,
+    /// The greatest value.
+    Max,
+    /// The least value.
+    Min,
+    /// Every distinct value, sorted.
+    Union,
+}
+
+/// The rule of one trait. A trait that the policy does not name survives as `newest`.
+#[derive(Clone, Debug)]
+pub struct TraitRule {
+    /// The trait's name.
+    pub name: Arc<str>,
+    /// How its value is chosen.
+    pub survivorship: Survivorship,
+    /// Sources by priority, strongest first; a source not listed is weaker than all that are.
+    pub sources: Vec<Arc<str>>,
+}
+
+/// What a computed trait folds touchpoints into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    /// How many touchpoints.
+    Count,
+    /// The exact sum of a number.
+    Sum,
+    /// The least value.
+    Min,
+    /// The greatest value.
+    Max,
+    /// The value of the oldest touchpoint that has one.
+    First,
+    /// The value of the newest touchpoint that has one.
+    Last,
+    /// The distinct values, sorted.
+    Distinct,
+    /// The values of the newest touchpoints that have one, newest first.
+    LastN(u32),
+}
+
+/// The rule of one computed trait.
+#[derive(Clone, Debug)]
+pub struct ComputedRule {
+    /// Its name on the profile.
+    pub name: Arc<str>,
+    /// What it folds into.
+    pub function: Function,
+    /// A dotted path into the touchpoint's properties; `count` needs none.
+    pub of: Option<Arc<str>>,
+    /// Only touchpoints of these types; empty is all.
+    pub types: Vec<Arc<str>>,
+    /// Whether it is also kept for each channel.
+    pub per_channel: bool,
+}
+
+/// Bounds on work and memory.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// A cluster with more identifiers than this raises an alert and is resolved at a throttled pace.
+    pub max_cluster: u32,
+    /// A touchpoint with more identifiers than this is quarantined.
+    pub max_identifiers_per_touchpoint: u32,
+    /// How long a copy of an event is recognised, in microseconds between the two event times.
+    pub dedup_horizon: u64,
+    /// How many recent touchpoints a profile shows.
+    pub recent_touchpoints: u32,
+    /// The properties that a recent touchpoint shows.
+    pub recent_properties: Vec<Arc<str>>,
+}
+
+/// What a deployment has decided about identity. Immutable once read.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// A digest of everything in it: two policies with one version decide alike.
+    pub version: Arc<str>,
+    /// The namespaces, strongest first.
+    pub namespaces: Vec<Namespace>,
+    /// Values that identify nobody.
+    pub blocked: Blocked,
+    /// Rules of traits, sorted by name.
+    pub traits: Vec<TraitRule>,
+    /// Computed traits, in the policy's order.
+    pub computed: Vec<ComputedRule>,
+    /// Bounds on work and memory.
+    pub limits: Limits,
+}
+
+impl Policy {
+    /// The rules of a namespace.
+    pub fn namespace(&self, id: NamespaceId) -> &Namespace {
+        &self.namespaces[id.index()]
+    }
+
+    /// The place of the namespace with this name.
+    pub fn find(&self, name: &str) -> Option<NamespaceId> {
+        let index = self.namespaces.iter().position(|namespace| namespace.name.as_ref() == name)?;
+        Some(NamespaceId(u16::try_from(index).expect("a policy has at most 65,535 namespaces")))
+    }
+
+    /// The rule of a trait, where the policy names it.
+    pub fn trait_rule(&self, name: &str) -> Option<&TraitRule> {
+        let found = self.traits.binary_search_by(|rule| rule.name.as_ref().cmp(name)).ok()?;
+        Some(&self.traits[found])
+    }
+}

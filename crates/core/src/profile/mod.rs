@@ -1,0 +1,1 @@
+//! A person's profile: a fold of the effects of her touchpoints.
