@@ -7,12 +7,20 @@
 //!
 //! What this crate is not: it knows no topic, no partition's state on disk and no wire format.
 
+pub mod change;
+pub mod cluster;
 pub mod decimal;
 pub mod directive;
+pub mod fingerprint;
+pub mod forest;
 pub mod identifier;
 pub mod normalise;
+pub mod person;
 pub mod policy;
 pub mod profile;
+pub mod resolve;
+#[cfg(feature = "sabotage")]
+pub mod sabotage;
 pub mod time;
 pub mod touchpoint;
 pub mod value;

@@ -75,6 +75,22 @@ pub struct Effect {
     pub account: Option<Arc<str>>,
 }
 
+impl Effect {
+    /// The name of the touchpoint.
+    pub fn event(&self) -> EventRef {
+        EventRef { source: Arc::clone(&self.source), event_id: Arc::clone(&self.event_id) }
+    }
+}
+
+/// The name of an event: unique within its source.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventRef {
+    /// The source.
+    pub source: Arc<str>,
+    /// The source's own name of the event.
+    pub event_id: Arc<str>,
+}
+
 /// A touchpoint as the policy reads it: its identifiers normalised, blocked values dropped, copies removed, and the
 /// rest sorted from the strongest to the weakest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,4 +134,28 @@ impl Rejection {
             Self::ConflictingDuplicate => "conflicting-duplicate",
         }
     }
+}
+
+/// The keyed hash (first 128 bits) of an event's name: how state remembers that it has seen the event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventKey(pub [u8; 16]);
+
+impl EventKey {
+    /// The key of the event with this name.
+    pub fn of(source: &str, event_id: &str) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(source.as_bytes()).update(&[0xff]).update(event_id.as_bytes());
+        let hash = hasher.finalize();
+        let (half, _) = hash.as_bytes().split_at(16);
+        Self(half.try_into().expect("half of 32 bytes is 16"))
+    }
+}
+
+/// What is remembered of an event that was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// A digest of its content, without `received_at`.
+    pub content: u64,
+    /// Its event time.
+    pub time: Timestamp,
 }

@@ -1,0 +1,62 @@
+//! Bugs planted on purpose, so that the simulation can prove that it would see them. Never in a shipped binary.
+
+use std::cell::Cell;
+
+/// One planted bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// A mesh message is lost on its way.
+    LostMessage,
+    /// An absorbed cluster is absorbed twice.
+    DoubleAbsorb,
+    /// Positions are committed although the state was not written.
+    CommitBeforeWrite,
+    /// A stale reparenting overwrites a newer one.
+    ForgottenCompression,
+    /// A limit is ignored on one path of resolution.
+    LimitIgnored,
+    /// A message to an absorbed cluster stays with its old home.
+    StaleRedirect,
+    /// The time of processing is taken for the time of the event.
+    ClockForEventTime,
+    /// A set is iterated in hash order.
+    HashOrder,
+}
+
+impl Bug {
+    /// Every planted bug.
+    pub const ALL: [Self; 8] = [
+        Self::LostMessage,
+        Self::DoubleAbsorb,
+        Self::CommitBeforeWrite,
+        Self::ForgottenCompression,
+        Self::LimitIgnored,
+        Self::StaleRedirect,
+        Self::ClockForEventTime,
+        Self::HashOrder,
+    ];
+}
+
+thread_local! {
+    static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
+    static TICKS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Plants a bug in this thread, or takes it out.
+pub fn plant(bug: Option<Bug>) {
+    PLANTED.set(bug);
+    TICKS.set(0);
+}
+
+/// Whether this bug is planted in this thread.
+pub fn is(bug: Bug) -> bool {
+    PLANTED.get() == Some(bug)
+}
+
+/// Whether this bug is planted and strikes now: every `nth` time it is asked.
+pub fn strikes(bug: Bug, nth: u64) -> bool {
+    is(bug) && {
+        TICKS.set(TICKS.get() + 1);
+        TICKS.get().is_multiple_of(nth)
+    }
+}

@@ -1,0 +1,17 @@
+//! The partition worker: the mesh protocol as a state machine, and the read-decide-write loop that drives it over any
+//! log.
+//!
+//! What this crate is not: it decides nothing about identity (that is `musubi-core`), and it does not know which log or
+//! which disk is beneath it.
+
+mod machine;
+mod memory;
+mod message;
+mod publish;
+mod transfer;
+mod work;
+
+pub use machine::{Alert, Effects, Input, Machine, Ruling, Verdict};
+pub use memory::Capacity;
+pub use message::{Entry, Message, Piece};
+pub use publish::{snapshot, standing_resolution};

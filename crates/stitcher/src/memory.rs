@@ -1,0 +1,339 @@
+//! Working memory: what a worker has read, what it has changed and not yet written.
+
+use std::hash::Hash;
+
+use musubi_core::cluster::{Cluster, SignatureKey};
+use musubi_core::forest::{Home, Parent, Root};
+use musubi_core::identifier::IdentifierKey;
+use musubi_core::touchpoint::{Effect, EventKey, Seen};
+use musubi_store::{self as store, Pages, Reader, Writer};
+use rustc_hash::FxHashMap;
+
+use crate::work::Work;
+
+/// A value and whether it differs from what is stored.
+struct Cell<T> {
+    value: T,
+    dirty: bool,
+}
+
+/// A cache of two generations: what was not touched while the young one filled up is forgotten. No order is kept and
+/// none is iterated in hash order, so what is cached decides nothing.
+struct Generations<K, V> {
+    young: FxHashMap<K, V>,
+    old: FxHashMap<K, V>,
+    capacity: usize,
+}
+
+impl<K: Copy + Eq + Hash, V> Generations<K, V> {
+    fn new(capacity: usize) -> Self {
+        Self { young: FxHashMap::default(), old: FxHashMap::default(), capacity }
+    }
+
+    fn get_mut(&mut self, key: K) -> Option<&mut V> {
+        if !self.old.is_empty()
+            && !self.young.contains_key(&key)
+            && let Some(value) = self.old.remove(&key)
+        {
+            self.young.insert(key, value);
+        }
+        self.young.get_mut(&key)
+    }
+
+    fn insert(&mut self, key: K, value: V) {
+        self.young.insert(key, value);
+    }
+
+    /// Forgets the older half when there is more than fits. Only safe while nothing is dirty.
+    fn age(&mut self) {
+        if self.young.len() * 2 > self.capacity {
+            self.old = std::mem::take(&mut self.young);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.young.clear();
+        self.old.clear();
+    }
+}
+
+/// A cluster in memory with what the current step has done to it.
+pub(crate) struct ClusterCell {
+    pub(crate) home: Home,
+    pages: Pages,
+    pub(crate) work: Option<Box<Work>>,
+}
+
+/// An effect recorded in this step.
+pub(crate) struct Recorded {
+    partition: u32,
+    pub(crate) signature: SignatureKey,
+    pub(crate) event: EventKey,
+    /// None once the effect was moved away or forgotten again within the step.
+    pub(crate) effect: Option<Effect>,
+}
+
+/// One thing to be dropped from the stored effects.
+enum Dropped {
+    One(u32, SignatureKey, EventKey),
+    All(u32, SignatureKey),
+}
+
+/// How much is remembered between steps.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacity {
+    /// Clusters kept decoded.
+    pub clusters: usize,
+    /// Parents kept decoded.
+    pub parents: usize,
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self { clusters: 200_000, parents: 500_000 }
+    }
+}
+
+/// Working memory over a store. Nothing reaches the store before [`Memory::write`].
+pub(crate) struct Memory<R> {
+    reader: R,
+    parents: Generations<(u32, IdentifierKey), Cell<Parent>>,
+    clusters: Generations<Root, ClusterCell>,
+    seen: FxHashMap<(u32, EventKey), Cell<Option<Seen>>>,
+    pub(crate) recorded: Vec<Recorded>,
+    dropped: Vec<Dropped>,
+    dirty_parents: Vec<(u32, IdentifierKey)>,
+    dirty_clusters: Vec<Root>,
+    dirty_seen: Vec<(u32, EventKey)>,
+}
+
+impl<R: Reader> Memory<R> {
+    pub(crate) fn new(reader: R, capacity: Capacity) -> Self {
+        Self {
+            reader,
+            parents: Generations::new(capacity.parents),
+            clusters: Generations::new(capacity.clusters),
+            seen: FxHashMap::default(),
+            recorded: Vec::new(),
+            dropped: Vec::new(),
+            dirty_parents: Vec::new(),
+            dirty_clusters: Vec::new(),
+            dirty_seen: Vec::new(),
+        }
+    }
+
+    pub(crate) fn reader_mut(&mut self) -> &mut R {
+        &mut self.reader
+    }
+
+    /// Reads what a step will ask for, all at once.
+    pub(crate) fn prefetch(
+        &mut self,
+        mut events: Vec<(u32, EventKey)>,
+        mut identifiers: Vec<(u32, IdentifierKey)>,
+        mut roots: Vec<Root>,
+    ) -> Result<(), store::Error> {
+        events.retain(|place| !self.seen.contains_key(place));
+        sort(&mut events);
+        let seen = self.reader.seen(&events)?;
+        self.seen.extend(events.into_iter().zip(seen).map(|(place, value)| (place, Cell { value, dirty: false })));
+        sort(&mut identifiers);
+        let missing: Vec<_> =
+            identifiers.iter().copied().filter(|place| self.parents.get_mut(*place).is_none()).collect();
+        let parents = self.reader.parents(&missing)?;
+        for (place, parent) in missing.into_iter().zip(parents) {
+            self.parents.insert(place, Cell { value: parent.unwrap_or_default(), dirty: false });
+        }
+        for place in identifiers {
+            let parent = self.parents.get_mut(place).expect("it was cached or read just now");
+            roots.extend(parent.value.root.filter(|root| root.partition == place.0));
+        }
+        roots.retain(|root| self.clusters.get_mut(*root).is_none());
+        sort(&mut roots);
+        let homes = self.reader.clusters(&roots)?;
+        for (root, read) in roots.into_iter().zip(homes) {
+            self.clusters.insert(root, ClusterCell::read(read));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn parent(&mut self, partition: u32, key: IdentifierKey) -> Result<&Parent, store::Error> {
+        Ok(&self.parent_cell(partition, key)?.value)
+    }
+
+    pub(crate) fn parent_mut(&mut self, partition: u32, key: IdentifierKey) -> Result<&mut Parent, store::Error> {
+        let clean = !self.parent_cell(partition, key)?.dirty;
+        if clean {
+            self.dirty_parents.push((partition, key));
+        }
+        let cell = self.parent_cell(partition, key)?;
+        cell.dirty = true;
+        Ok(&mut cell.value)
+    }
+
+    fn parent_cell(&mut self, partition: u32, key: IdentifierKey) -> Result<&mut Cell<Parent>, store::Error> {
+        let place = (partition, key);
+        if self.parents.get_mut(place).is_none() {
+            let parent = self.reader.parents(&[place])?.pop().flatten().unwrap_or_default();
+            self.parents.insert(place, Cell { value: parent, dirty: false });
+        }
+        Ok(self.parents.get_mut(place).expect("it was cached or read just now"))
+    }
+
+    /// The cluster at a root, to be read or changed. Counts as touched by this step.
+    pub(crate) fn cluster(&mut self, root: Root) -> Result<&mut ClusterCell, store::Error> {
+        if self.clusters.get_mut(root).is_none() {
+            let read = self.reader.clusters(&[root])?.pop().flatten();
+            self.clusters.insert(root, ClusterCell::read(read));
+        }
+        let cell = self.clusters.get_mut(root).expect("it was cached or read just now");
+        if cell.work.is_none() {
+            cell.work = Some(Box::default());
+            self.dirty_clusters.push(root);
+        }
+        Ok(cell)
+    }
+
+    /// The roots touched by this step, in the order in which they were.
+    pub(crate) fn touched(&self) -> &[Root] {
+        &self.dirty_clusters
+    }
+
+    pub(crate) fn seen(&mut self, partition: u32, event: EventKey) -> Result<Option<Seen>, store::Error> {
+        let place = (partition, event);
+        if let Some(cell) = self.seen.get(&place) {
+            return Ok(cell.value);
+        }
+        let value = self.reader.seen(&[place])?.pop().flatten();
+        self.seen.insert(place, Cell { value, dirty: false });
+        Ok(value)
+    }
+
+    pub(crate) fn see(&mut self, partition: u32, event: EventKey, seen: Seen) {
+        self.seen.insert((partition, event), Cell { value: Some(seen), dirty: true });
+        self.dirty_seen.push((partition, event));
+    }
+
+    /// The place that the next recorded effect will have among those of this step.
+    pub(crate) fn next_record(&self) -> u32 {
+        u32::try_from(self.recorded.len()).expect("a step records fewer than four thousand million effects")
+    }
+
+    /// Records an effect.
+    pub(crate) fn record(&mut self, partition: u32, signature: SignatureKey, event: EventKey, effect: Effect) {
+        self.recorded.push(Recorded { partition, signature, event, effect: Some(effect) });
+    }
+
+    /// All effects of a signature, stored or recorded in this step, in the order of their events' keys.
+    pub(crate) fn effects(
+        &mut self,
+        partition: u32,
+        signature: SignatureKey,
+    ) -> Result<Vec<(EventKey, Effect)>, store::Error> {
+        let mut stored = self.reader.effects(partition, signature)?;
+        for dropped in &self.dropped {
+            match dropped {
+                Dropped::All(at, of) if (*at, *of) == (partition, signature) => stored.clear(),
+                Dropped::One(at, of, event) if (*at, *of) == (partition, signature) => {
+                    stored.retain(|(have, _)| have != event);
+                }
+                Dropped::All(..) | Dropped::One(..) => {}
+            }
+        }
+        let recorded = self.recorded.iter().filter(|recorded| recorded.is_at(partition, signature));
+        stored.extend(recorded.filter_map(|recorded| Some((recorded.event, recorded.effect.clone()?))));
+        stored.sort_unstable_by_key(|(event, _)| *event);
+        stored.dedup_by_key(|(event, _)| *event);
+        Ok(stored)
+    }
+
+    /// Drops one effect.
+    pub(crate) fn drop_effect(&mut self, partition: u32, signature: SignatureKey, event: EventKey) {
+        for recorded in self.recorded.iter_mut().filter(|recorded| recorded.is_at(partition, signature)) {
+            if recorded.event == event {
+                recorded.effect = None;
+            }
+        }
+        self.dropped.push(Dropped::One(partition, signature, event));
+    }
+
+    /// Drops all effects of a signature.
+    pub(crate) fn drop_effects(&mut self, partition: u32, signature: SignatureKey) {
+        for recorded in self.recorded.iter_mut().filter(|recorded| recorded.is_at(partition, signature)) {
+            recorded.effect = None;
+        }
+        self.dropped.push(Dropped::All(partition, signature));
+    }
+
+    /// Hands everything that this step changed to the writer, in the order in which it was first touched. The drops
+    /// come before the records: an effect that was dropped and recorded again stands.
+    pub(crate) fn write(&mut self, writer: &mut impl Writer) {
+        for dropped in self.dropped.drain(..) {
+            match dropped {
+                Dropped::One(partition, signature, event) => store::drop_effect(writer, partition, signature, event),
+                Dropped::All(partition, signature) => store::drop_effects(writer, partition, signature),
+            }
+        }
+        for recorded in self.recorded.drain(..) {
+            if let Some(effect) = &recorded.effect {
+                store::put_effect(writer, recorded.partition, recorded.signature, recorded.event, effect);
+            }
+        }
+        for place in self.dirty_parents.drain(..) {
+            let cell = self.parents.get_mut(place).expect("what is dirty is in memory");
+            cell.dirty = false;
+            store::put_parent(writer, place.0, place.1, &cell.value);
+        }
+        for root in self.dirty_clusters.drain(..) {
+            let cell = self.clusters.get_mut(root).expect("what is dirty is in memory");
+            if cell.work.take().is_some_and(|work| work.changed) {
+                cell.pages = store::put_home(writer, root, &cell.home, &cell.pages);
+            }
+        }
+        for place in self.dirty_seen.drain(..) {
+            let cell = &self.seen[&place];
+            store::put_seen(writer, place.0, place.1, cell.value.expect("an event is only ever remembered"));
+        }
+        self.seen.clear();
+        self.parents.age();
+        self.clusters.age();
+    }
+
+    /// Forgets everything: what is stored may be ahead of it or behind it.
+    pub(crate) fn forget(&mut self) {
+        self.parents.clear();
+        self.clusters.clear();
+        self.seen.clear();
+        self.recorded.clear();
+        self.dropped.clear();
+        self.dirty_parents.clear();
+        self.dirty_clusters.clear();
+        self.dirty_seen.clear();
+    }
+}
+
+impl ClusterCell {
+    fn read(read: Option<(Home, Pages)>) -> Self {
+        let (home, pages) = read.unwrap_or_else(|| (Home::Live(Box::default()), Pages::default()));
+        Self { home, pages, work: None }
+    }
+
+    /// The live cluster with the step's work on it, or where it went.
+    pub(crate) fn live(&mut self) -> Result<(&mut Cluster, &mut Work), Root> {
+        match &mut self.home {
+            Home::Live(cluster) => Ok((cluster, self.work.get_or_insert_default())),
+            Home::Forward(root) => Err(*root),
+        }
+    }
+}
+
+impl Recorded {
+    fn is_at(&self, partition: u32, signature: SignatureKey) -> bool {
+        (self.partition, self.signature) == (partition, signature)
+    }
+}
+
+fn sort<T: Ord>(places: &mut Vec<T>) {
+    places.sort_unstable();
+    places.dedup();
+}

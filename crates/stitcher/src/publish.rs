@@ -1,0 +1,565 @@
+//! Publishing: what the policy makes of the clusters that a step touched, against what was published before.
+
+use musubi_core::change::{Kind, Output, ProfileChange, Snapshot};
+use musubi_core::cluster::{Cluster, Observation, Person};
+use musubi_core::forest::Root;
+use musubi_core::identifier::Identifier;
+use musubi_core::person::PersonId;
+use musubi_core::profile::{self, Profile};
+use musubi_core::resolve::{Resolution, links, resolve};
+use musubi_store::{self as store, Reader};
+
+use crate::machine::{Alert, Machine};
+use crate::message::Message;
+use crate::work::Work;
+
+/// How many identifiers an alert names.
+const GLUE: usize = 5;
+
+impl<R: Reader> Machine<R> {
+    /// Resolves what the step touched and tells the owners of identifiers who became shared or ceased to be, until
+    /// nobody has anything more to say.
+    pub(crate) fn settle(&mut self) -> Result<(), store::Error> {
+        let mut next = 0;
+        while let Some(root) = self.memory.touched().get(next).copied() {
+            next += 1;
+            self.here = root.partition;
+            self.settle_cluster(root)?;
+            self.drain()?;
+            if next == self.memory.touched().len() && self.has_unresolved()? {
+                next = 0;
+            }
+        }
+        Ok(())
+    }
+
+    fn has_unresolved(&mut self) -> Result<bool, store::Error> {
+        for place in 0..self.memory.touched().len() {
+            let root = self.memory.touched()[place];
+            let max_cluster = self.policy.limits.max_cluster as usize;
+            if let Ok((cluster, work)) = self.memory.cluster(root)?.live()
+                && needs_resolution(cluster, work, max_cluster)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn settle_cluster(&mut self, root: Root) -> Result<(), store::Error> {
+        let policy = std::sync::Arc::clone(&self.policy);
+        let Ok((cluster, work)) = self.memory.cluster(root)?.live() else { return Ok(()) };
+        if !needs_resolution(cluster, work, policy.limits.max_cluster as usize) {
+            return Ok(());
+        }
+        let resolution = resolve(cluster, &policy);
+        let mut news = Vec::new();
+        for (member, shared) in cluster.members.iter().zip(&resolution.shared) {
+            let key = member.identifier.key();
+            let known = work.told.iter().rev().find(|(told, _)| *told == key).map_or(member.shared, |(_, told)| *told);
+            if !member.foreign && known != *shared {
+                work.told.push((key, *shared));
+                news.push((member.identifier.clone(), *shared));
+            }
+        }
+        let strayed = strayed(cluster, &resolution);
+        work.resolution = Some(resolution);
+        for (identifier, shared) in news {
+            self.send(identifier.owner(self.partitions), Message::Share { identifier, shared });
+        }
+        for place in strayed {
+            self.return_effects(root, place)?;
+        }
+        Ok(())
+    }
+
+    /// Sends the effects of a signature whose identifiers are all shared to where the strongest of them lives.
+    fn return_effects(&mut self, root: Root, place: usize) -> Result<(), store::Error> {
+        let Ok((cluster, work)) = self.memory.cluster(root)?.live() else { return Ok(()) };
+        let signature = &cluster.signatures[place];
+        let key = signature.key;
+        let identifiers: Vec<Identifier> =
+            signature.members.iter().map(|member| cluster.member(*member).identifier.clone()).collect();
+        let position = work.cause.as_ref().map(|cause| cause.position.clone());
+        let effects = self.memory.effects(root.partition, key)?;
+        if effects.is_empty() {
+            return Ok(());
+        }
+        if let Ok((_, work)) = self.memory.cluster(root)?.live() {
+            work.refold = true;
+        }
+        self.memory.drop_effects(root.partition, key);
+        let nowhere = || musubi_core::change::Position { topic: "mesh".into(), partition: root.partition, offset: 0 };
+        let position = position.unwrap_or_else(nowhere);
+        for (event, effect) in effects {
+            let identifiers = identifiers.clone();
+            self.return_to_strongest(Observation { identifiers, effect, event, position: position.clone() });
+        }
+        Ok(())
+    }
+
+    /// Publishes every cluster that the step touched.
+    pub(crate) fn publish_all(&mut self) -> Result<(), store::Error> {
+        for place in 0..self.memory.touched().len() {
+            let root = self.memory.touched()[place];
+            self.here = root.partition;
+            self.publish(root)?;
+        }
+        self.drain()
+    }
+
+    fn publish(&mut self, root: Root) -> Result<(), store::Error> {
+        let max_cluster = self.policy.limits.max_cluster as usize;
+        let Ok((cluster, work)) = self.memory.cluster(root)?.live() else { return Ok(()) };
+        if !work.changed {
+            return Ok(());
+        }
+        let unborn = cluster.persons.is_empty() && !cluster.held.is_empty();
+        let throttled = cluster.members.len() > max_cluster && !work.due;
+        let news = work.moved || work.refold || !work.fresh.is_empty();
+        if unborn || throttled || !cluster.arriving.is_empty() {
+            cluster.stale |= news;
+            if throttled && news && !cluster.queued {
+                cluster.queued = true;
+                self.effects.messages.push((root.partition, Message::Resolve { root }));
+            }
+            return Ok(());
+        }
+        if !news && !cluster.stale && !work.due {
+            return Ok(());
+        }
+        // Taken out while it is worked on, so that effects can be read beside it.
+        let mut cluster = std::mem::take(cluster);
+        let work = std::mem::take(work);
+        let resolution = work.resolution.clone().unwrap_or_else(|| standing_resolution(&cluster));
+        self.announce(root, &mut cluster, &work, &resolution)?;
+        if cluster.members.len() > max_cluster {
+            self.effects.alerts.push(alert(root, &cluster));
+        }
+        let forgotten = cluster.drop_unseen();
+        if let Ok((place, kept)) = self.memory.cluster(root)?.live() {
+            *place = cluster;
+            *kept = Work { changed: true, ..Work::default() };
+        }
+        for member in forgotten {
+            let owner = member.identifier.owner(self.partitions);
+            let (identifier, standing) = (member.identifier.key(), member.standing);
+            self.send(owner, Message::Forget { identifier, standing });
+        }
+        Ok(())
+    }
+
+    /// Says what became of each person, and keeps it as what is published now.
+    fn announce(
+        &mut self,
+        root: Root,
+        cluster: &mut Cluster,
+        work: &Work,
+        resolution: &Resolution,
+    ) -> Result<(), store::Error> {
+        let fate = Fate::of(cluster, work, resolution);
+        let persons = self.fold(root, cluster, work, resolution, &fate)?;
+        let before = std::mem::replace(&mut cluster.persons, persons);
+        let reshaped = work.moved || work.refold || cluster.stale || !cluster.plain || before.is_empty();
+        let census = if reshaped { Census::take(cluster, &before, resolution) } else { Census::unmoved(cluster) };
+        self.say_changes(cluster, work, resolution, &before, &census);
+        self.say_ends(cluster, work, resolution, &before, &census);
+        if reshaped {
+            self.say_identities(cluster, resolution, &before);
+        }
+        for (member, (person, shared)) in
+            cluster.members.iter_mut().zip(resolution.person.iter().zip(&resolution.shared))
+        {
+            member.person = *person;
+            member.shared = *shared;
+        }
+        cluster.plain = resolution.plain;
+        cluster.stale = false;
+        Ok(())
+    }
+
+    /// The persons with their profiles: what was folded before where it holds, else folded anew from the effects.
+    fn fold(
+        &mut self,
+        root: Root,
+        cluster: &Cluster,
+        work: &Work,
+        resolution: &Resolution,
+        fate: &Fate,
+    ) -> Result<Vec<Person>, store::Error> {
+        let policy = std::sync::Arc::clone(&self.policy);
+        let mut persons: Vec<Person> = resolution
+            .anchors
+            .iter()
+            .map(|anchor| Person { anchor: *anchor, profile: Profile::default() })
+            .collect();
+        for (old, whole) in fate.becomes.iter().enumerate() {
+            if let Some(new) = whole.filter(|new| !fate.refold[*new as usize]) {
+                let profile = &mut persons[new as usize].profile;
+                if profile.is_empty() {
+                    profile.clone_from(&cluster.persons[old].profile);
+                } else {
+                    profile.merge(&cluster.persons[old].profile, &policy);
+                }
+            }
+        }
+        for (signature, recorded) in &work.fresh {
+            let signature = &cluster.signatures[*signature as usize];
+            let Some(new) = person_of(cluster, resolution, signature).filter(|new| !fate.refold[*new as usize]) else {
+                continue;
+            };
+            if let Some(effect) = &self.memory.recorded[*recorded as usize].effect {
+                persons[new as usize].profile.observe(effect, &policy);
+            }
+        }
+        if fate.refold.contains(&true) {
+            for signature in &cluster.signatures {
+                let new = person_of(cluster, resolution, signature).filter(|new| fate.refold[*new as usize]);
+                let Some(new) = new else { continue };
+                for (_, effect) in self.memory.effects(root.partition, signature.key)? {
+                    persons[new as usize].profile.observe(&effect, &policy);
+                }
+            }
+        }
+        Ok(persons)
+    }
+
+    /// What is said of each person that is: whether it is new, and what of it.
+    fn say_changes(
+        &mut self,
+        cluster: &mut Cluster,
+        work: &Work,
+        resolution: &Resolution,
+        before: &[Person],
+        census: &Census,
+    ) {
+        let nothing = Profile::default();
+        for (place, life) in census.lives.iter().enumerate() {
+            let now = &cluster.persons[place];
+            let was = life.was.map_or(&nothing, |old| &before[old as usize].profile);
+            let fields = profile::diff(was, &now.profile, &self.policy);
+            let same = fields.is_empty() && life.joined.is_empty() && life.left.is_empty();
+            if same && life.was.is_some() {
+                continue;
+            }
+            let anchor = now.anchor as usize;
+            let person_id = cluster.members[anchor].person_id();
+            let identify = |members: &[u32]| sorted(members.iter().map(|member| &cluster.member(*member).identifier));
+            let (joined, left) = (identify(&life.joined), identify(&life.left));
+            cluster.members[anchor].standing.version += 1;
+            let version = cluster.members[anchor].standing.version;
+            self.effects.outputs.push(Output::Change(ProfileChange {
+                person_id,
+                version,
+                kind: life.kind,
+                fields,
+                joined,
+                left,
+                from: life.from.clone(),
+                into: None,
+                cause: work.cause.clone(),
+            }));
+            if self.snapshots {
+                let place = u32::try_from(place).expect("there are no more persons than members");
+                let snapshot = snapshot(cluster, resolution, place);
+                self.effects.outputs.push(Output::Profile(Box::new(snapshot)));
+            }
+        }
+    }
+
+    /// What is said of each person that is no more. The redirect comes before the end.
+    fn say_ends(
+        &mut self,
+        cluster: &mut Cluster,
+        work: &Work,
+        resolution: &Resolution,
+        before: &[Person],
+        census: &Census,
+    ) {
+        for (old, end) in &census.ends {
+            let person = &before[*old as usize];
+            let anchor = person.anchor as usize;
+            let person_id = cluster.members[anchor].person_id();
+            let into = end.into.map(|new| id_at(cluster, resolution, new));
+            cluster.members[anchor].standing.version += 1;
+            let version = cluster.members[anchor].standing.version;
+            self.effects.outputs.push(Output::Redirect(person_id, into));
+            self.effects.outputs.push(Output::Change(ProfileChange {
+                person_id,
+                version,
+                kind: end.kind,
+                fields: profile::diff(&person.profile, &Profile::default(), &self.policy),
+                joined: Vec::new(),
+                left: sorted(end.left.iter().map(|member| &cluster.member(*member).identifier)),
+                from: Vec::new(),
+                into,
+                cause: work.cause.clone(),
+            }));
+            self.effects.outputs.push(Output::Gone(person_id));
+        }
+    }
+
+    /// Where each identifier belongs now, and where each id that is no longer live leads.
+    fn say_identities(&mut self, cluster: &Cluster, resolution: &Resolution, before: &[Person]) {
+        let old_id = |old: u32| cluster.member(before[old as usize].anchor).person_id();
+        for (member, person) in cluster.members.iter().zip(&resolution.person) {
+            let was = member.person.map(old_id);
+            let is = person.map(|new| id_at(cluster, resolution, new));
+            let own = member.person_id();
+            if was != is && !member.foreign {
+                self.effects.outputs.push(Output::Identity(member.identifier.clone(), is));
+            }
+            let was_live = before.iter().any(|person| cluster.member(person.anchor).identifier == member.identifier);
+            let revived = is == Some(own) && !was_live && member.standing.version > 1;
+            let led_elsewhere = is != Some(own) && !was_live && member.standing.version > 0 && was != is;
+            if revived {
+                self.effects.outputs.push(Output::Redirect(own, None));
+            } else if led_elsewhere {
+                self.effects.outputs.push(Output::Redirect(own, is));
+            }
+        }
+    }
+}
+
+/// The state of a person, as it is about to be published or as it stands.
+pub fn snapshot(cluster: &Cluster, resolution: &Resolution, person: u32) -> Snapshot {
+    let members = (0..).zip(&resolution.person).filter(|(_, of)| **of == Some(person)).map(|(member, _)| member);
+    let anchor = resolution.anchors[person as usize];
+    Snapshot {
+        person_id: cluster.member(anchor).person_id(),
+        version: cluster.member(anchor).standing.version,
+        shared: resolution.shared[anchor as usize],
+        identifiers: sorted(members.map(|member: u32| &cluster.member(member).identifier)),
+        profile: cluster.persons[person as usize].profile.clone(),
+    }
+}
+
+/// The resolution that the published persons of a cluster show.
+pub fn standing_resolution(cluster: &Cluster) -> Resolution {
+    Resolution {
+        anchors: cluster.persons.iter().map(|person| person.anchor).collect(),
+        person: cluster.members.iter().map(|member| member.person).collect(),
+        shared: cluster.members.iter().map(|member| member.shared).collect(),
+        refusals: Vec::new(),
+        plain: cluster.plain,
+    }
+}
+
+/// In a plain cluster that has not moved, what was published holds.
+fn needs_resolution(cluster: &Cluster, work: &Work, max_cluster: usize) -> bool {
+    let news = work.moved || work.refold || work.due || !work.fresh.is_empty();
+    let holds = cluster.plain && !cluster.stale && !work.moved && !work.refold;
+    let throttled = cluster.members.len() > max_cluster && !work.due;
+    news && !holds && !throttled && work.resolution.is_none() && cluster.arriving.is_empty()
+}
+
+/// The signatures whose effects belong to a shared identifier that lives elsewhere.
+fn strayed(cluster: &Cluster, resolution: &Resolution) -> Vec<usize> {
+    if resolution.plain || !cluster.members.iter().any(|member| member.foreign) {
+        return Vec::new();
+    }
+    let strays = |members: &[u32]| {
+        cluster.member(members[0]).foreign && members.iter().all(|member| resolution.shared[*member as usize])
+    };
+    (0..cluster.signatures.len()).filter(|place| strays(&cluster.signatures[*place].members)).collect()
+}
+
+/// The person that the effects of a signature go to.
+fn person_of(
+    cluster: &Cluster,
+    resolution: &Resolution,
+    signature: &musubi_core::cluster::Signature,
+) -> Option<u32> {
+    if cluster.member(signature.members[0]).foreign
+        && signature.members.iter().all(|member| resolution.shared[*member as usize])
+    {
+        return None;
+    }
+    let beneficiary = cluster.beneficiary(signature, |member| resolution.shared[member as usize])?;
+    resolution.person[beneficiary as usize]
+}
+
+fn id_at(cluster: &Cluster, resolution: &Resolution, person: u32) -> PersonId {
+    cluster.member(resolution.anchors[person as usize]).person_id()
+}
+
+fn sorted<'a>(identifiers: impl Iterator<Item = &'a Identifier>) -> Vec<Identifier> {
+    let mut identifiers: Vec<Identifier> = identifiers.cloned().collect();
+    identifiers.sort();
+    identifiers
+}
+
+fn alert(root: Root, cluster: &Cluster) -> Alert {
+    let mut neighbours = vec![0_u32; cluster.members.len()];
+    for link in links(cluster) {
+        neighbours[link.stronger as usize] += 1;
+        neighbours[link.weaker as usize] += 1;
+    }
+    let mut members: Vec<usize> = (0..neighbours.len()).collect();
+    members.sort_by(|a, b| {
+        let text = |member: usize| &cluster.members[member].identifier;
+        neighbours[*b].cmp(&neighbours[*a]).then_with(|| text(*a).cmp(text(*b)))
+    });
+    let glue = members.iter().take(GLUE).map(|member| cluster.members[*member].identifier.clone()).collect();
+    Alert { root, members: cluster.members.len(), glue }
+}
+
+/// What becomes of the profiles that were folded before.
+struct Fate {
+    /// For each published person the one that all of its effects go to now; none where they scatter.
+    becomes: Vec<Option<u32>>,
+    /// For each person now, whether its profile must be folded anew from the effects.
+    refold: Vec<bool>,
+}
+
+impl Fate {
+    fn of(cluster: &Cluster, work: &Work, resolution: &Resolution) -> Self {
+        let persons = resolution.anchors.len();
+        let before = cluster.persons.len();
+        if cluster.stale || work.refold {
+            return Self { becomes: vec![None; before], refold: vec![true; persons] };
+        }
+        if resolution.plain {
+            return Self { becomes: vec![Some(0); before], refold: vec![false; persons] };
+        }
+        let mut heirs: Vec<Vec<Option<u32>>> = vec![Vec::new(); before];
+        for signature in &cluster.signatures {
+            let was = cluster.beneficiary(signature, |member| cluster.member(member).shared);
+            if let Some(old) = was.and_then(|member| cluster.member(member).person) {
+                let heir = person_of(cluster, resolution, signature);
+                if !heirs[old as usize].contains(&heir) {
+                    heirs[old as usize].push(heir);
+                }
+            }
+        }
+        let mut refold = vec![false; persons];
+        let becomes = heirs
+            .iter()
+            .map(|heirs| match heirs.as_slice() {
+                [Some(heir)] => Some(*heir),
+                scattered => {
+                    scattered.iter().flatten().for_each(|heir| refold[*heir as usize] = true);
+                    None
+                }
+            })
+            .collect();
+        Self { becomes, refold }
+    }
+}
+
+/// The life of a person that is now.
+struct Life {
+    /// The person published under the same id.
+    was: Option<u32>,
+    kind: Kind,
+    joined: Vec<u32>,
+    left: Vec<u32>,
+    from: Vec<PersonId>,
+}
+
+/// The end of a person that was.
+struct End {
+    kind: Kind,
+    into: Option<u32>,
+    left: Vec<u32>,
+}
+
+/// Who is, who was, and how they hang together.
+struct Census {
+    lives: Vec<Life>,
+    ends: Vec<(u32, End)>,
+}
+
+impl Census {
+    /// Nobody came and nobody went.
+    fn unmoved(cluster: &Cluster) -> Self {
+        let lives = (0..).take(cluster.persons.len()).map(|person| Life {
+            was: Some(person),
+            kind: Kind::Updated,
+            joined: Vec::new(),
+            left: Vec::new(),
+            from: Vec::new(),
+        });
+        Self { lives: lives.collect(), ends: Vec::new() }
+    }
+
+    fn take(cluster: &Cluster, before: &[Person], resolution: &Resolution) -> Self {
+        let successor: Vec<Option<u32>> = before
+            .iter()
+            .map(|old| resolution.anchors.iter().position(|anchor| *anchor == old.anchor))
+            .map(|place| place.map(|place| u32::try_from(place).expect("there are no more persons than members")))
+            .collect();
+        let ends: Vec<(u32, Option<u32>)> = (0..)
+            .zip(before)
+            .filter(|(old, _)| successor[*old as usize].is_none())
+            .map(|(old, person)| (old, heir(cluster, resolution, old, person.anchor)))
+            .collect();
+        let lives: Vec<Life> = (0..)
+            .take(resolution.anchors.len())
+            .map(|new| life(cluster, before, resolution, &successor, &ends, new))
+            .collect();
+        let ends = ends
+            .into_iter()
+            .map(|(old, into)| {
+                let kind = match into {
+                    None => Kind::Erased,
+                    Some(new) if lives[new as usize].kind == Kind::Renamed => Kind::Renamed,
+                    Some(_) => Kind::Merged,
+                };
+                (old, End { kind, into, left: members_of(cluster, old) })
+            })
+            .collect();
+        Self { lives, ends }
+    }
+}
+
+/// The person that one who is no more is now part of: her anchor's, or that of another identifier of hers.
+fn heir(cluster: &Cluster, resolution: &Resolution, old: u32, anchor: u32) -> Option<u32> {
+    let person = |member: u32| resolution.person[member as usize];
+    person(anchor).or_else(|| {
+        let mut members = members_of(cluster, old);
+        members.sort_by(|a, b| cluster.member(*a).identifier.cmp(&cluster.member(*b).identifier));
+        members.into_iter().find_map(person)
+    })
+}
+
+fn members_of(cluster: &Cluster, old: u32) -> Vec<u32> {
+    (0..).zip(&cluster.members).filter(|(_, member)| member.person == Some(old)).map(|(index, _)| index).collect()
+}
+
+fn life(
+    cluster: &Cluster,
+    before: &[Person],
+    resolution: &Resolution,
+    successor: &[Option<u32>],
+    ends: &[(u32, Option<u32>)],
+    new: u32,
+) -> Life {
+    let was = (0..).zip(successor).find(|(_, successor)| **successor == Some(new)).map(|(old, _): (u32, _)| old);
+    let (mut joined, mut left, mut sources) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, (member, person)) in (0..).zip(cluster.members.iter().zip(&resolution.person)) {
+        if *person == Some(new) && (member.person.is_none() || member.person != was) {
+            joined.push(index);
+            sources.extend(member.person);
+        }
+        if was.is_some() && member.person == was && *person != Some(new) {
+            left.push(index);
+        }
+    }
+    sources.sort_unstable();
+    sources.dedup();
+    let taken_over = ends.iter().filter(|(old, into)| *into == Some(new) && sources.contains(old)).count();
+    let gave_away = left.iter().any(|member| resolution.person[*member as usize].is_some());
+    let kind = match (was, taken_over) {
+        (Some(_), 1..) | (None, 2..) => Kind::Merged,
+        (None, 1) => Kind::Renamed,
+        (Some(_), 0) if gave_away => Kind::Split,
+        (Some(_), 0) => Kind::Updated,
+        (None, 0) if sources.is_empty() => Kind::Created,
+        (None, 0) => Kind::Split,
+    };
+    let mut from: Vec<PersonId> =
+        sources.iter().map(|old| cluster.member(before[*old as usize].anchor).person_id()).collect();
+    from.sort_unstable();
+    Life { was, kind, joined, left, from }
+}
