@@ -37,7 +37,9 @@ fn one_number_has_one_form() {
 
 #[test]
 fn what_is_no_number_is_refused() {
-    for text in ["", "-", ".", "..", "1..2", "1.2.3", "NaN", "inf", "1e", "e5", "1e+", "1_000", " 1", "0x10", "--1", "١"] {
+    for text in
+        ["", "-", ".", "..", "1..2", "1.2.3", "NaN", "inf", "1e", "e5", "1e+", "1_000", " 1", "0x10", "--1", "١"]
+    {
         assert_eq!(text.parse::<Decimal>(), Err(InvalidDecimal::NotANumber), "{text:?}");
     }
     for text in ["1e999999999", "1e-999999999", "1e99999999999999999999999", "1e41", "1e-41"] {
