@@ -13,6 +13,7 @@ pub mod identifier;
 pub mod normalise;
 pub mod policy;
 pub mod profile;
+pub mod reading;
 pub mod time;
 pub mod touchpoint;
 pub mod value;
