@@ -18,6 +18,7 @@ pub mod normalise;
 pub mod person;
 pub mod policy;
 pub mod profile;
+pub mod reading;
 pub mod resolve;
 #[cfg(feature = "sabotage")]
 pub mod sabotage;

@@ -1,8 +1,14 @@
 //! The policy: which namespaces there are, how strong each is, what limits a person, and how traits survive.
 
+mod blocked;
+mod file;
+mod parse;
+mod version;
+
 use std::sync::Arc;
 
-use regex::RegexSet;
+pub use blocked::Blocked;
+pub use parse::Error;
 
 use crate::identifier::NamespaceId;
 use crate::normalise::Normaliser;
@@ -36,15 +42,6 @@ pub struct Namespace {
     pub conflict: Conflict,
     /// Whether its values tell a browser or a device, and not who is in front of it.
     pub anonymous: bool,
-}
-
-/// Values that identify nobody, whatever their namespace.
-#[derive(Clone, Debug)]
-pub struct Blocked {
-    /// Values, folded to lower case, sorted.
-    pub values: Vec<Box<str>>,
-    /// Patterns over the value as sent, trimmed.
-    pub patterns: RegexSet,
 }
 
 /// How the value of a trait is chosen among what several touchpoints said.
@@ -106,7 +103,7 @@ pub struct ComputedRule {
     pub function: Function,
     /// A dotted path into the touchpoint's properties; `count` needs none.
     pub of: Option<Arc<str>>,
-    /// Only touchpoints of these types; empty is all.
+    /// Only touchpoints of these types, sorted and distinct; empty is all.
     pub types: Vec<Arc<str>>,
     /// Whether it is also kept for each channel.
     pub per_channel: bool,
@@ -123,7 +120,7 @@ pub struct Limits {
     pub dedup_horizon: u64,
     /// How many recent touchpoints a profile shows.
     pub recent_touchpoints: u32,
-    /// The properties that a recent touchpoint shows.
+    /// The properties that a recent touchpoint shows, sorted and distinct.
     pub recent_properties: Vec<Arc<str>>,
 }
 
@@ -142,9 +139,31 @@ pub struct Policy {
     pub computed: Vec<ComputedRule>,
     /// Bounds on work and memory.
     pub limits: Limits,
+    /// The properties that an effect keeps, sorted: those that a computed trait reads and those that a recent
+    /// touchpoint shows. It follows from the two.
+    pub kept_properties: Vec<Arc<str>>,
 }
 
 impl Policy {
+    /// The policy that a file in TOML states.
+    ///
+    /// # Errors
+    /// The first thing in the file that is not TOML, not a key of a policy, or not a policy that could work, with its
+    /// line.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        parse::policy(text)
+    }
+
+    /// The recommended policy of a retailer as a file, commented: the place to start from.
+    pub const fn default_text() -> &'static str {
+        include_str!("../../policies/recommended.toml")
+    }
+
+    /// The policy of [`Self::default_text`].
+    pub fn recommended() -> Self {
+        Self::parse(Self::default_text()).expect("the recommended policy is a policy, as a test holds")
+    }
+
     /// The rules of a namespace.
     pub fn namespace(&self, id: NamespaceId) -> &Namespace {
         &self.namespaces[id.index()]
@@ -162,3 +181,6 @@ impl Policy {
         Some(&self.traits[found])
     }
 }
+
+#[cfg(test)]
+mod tests;
