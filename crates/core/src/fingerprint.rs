@@ -4,7 +4,6 @@ use std::fmt;
 
 use crate::identifier::Identifier;
 use crate::person::PersonId;
-use crate::policy::Policy;
 use crate::profile::Profile;
 
 /// An order-independent digest of (identifier → person id) and of profile contents. Versions and redirects are left
@@ -23,10 +22,10 @@ impl Fingerprint {
     }
 
     /// Adds what a person's profile shows.
-    pub fn add_profile(&mut self, person: PersonId, shared: bool, profile: &Profile, policy: &Policy) {
+    pub fn add_profile(&mut self, person: PersonId, shared: bool, profile: &Profile) {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"profile").update(&person.0).update(&[u8::from(shared)]);
-        profile.digest(&mut hasher, policy);
+        profile.digest(&mut hasher);
         self.add(&hasher);
     }
 

@@ -1,0 +1,107 @@
+//! Writing: which bytes go where. The batch that they go into is the caller's.
+
+use musubi_core::cluster::SignatureKey;
+use musubi_core::forest::{Home, Parent, Root};
+use musubi_core::identifier::IdentifierKey;
+use musubi_core::touchpoint::{Effect, EventKey, Seen};
+
+use crate::codec::{Decode, Encode, Malformed};
+use crate::keys;
+use crate::pages::{self, Pages};
+
+/// A batch of writes.
+pub trait Writer {
+    /// Sets a key.
+    fn put(&mut self, table: &'static str, key: &[u8], value: &[u8]);
+    /// Drops a key.
+    fn delete(&mut self, table: &'static str, key: &[u8]);
+    /// Drops the keys from `from` up to, and not with, `to`.
+    fn delete_range(&mut self, table: &'static str, from: &[u8], to: &[u8]);
+}
+
+/// Writes the parent of an identifier.
+pub fn put_parent(writer: &mut impl Writer, partition: u32, identifier: IdentifierKey, parent: &Parent) {
+    let mut bytes = Vec::with_capacity(32);
+    parent.encode(&mut bytes);
+    writer.put(keys::PARENTS, &keys::parent(partition, identifier), &bytes);
+}
+
+/// Writes those pages of a home that changed, and says what is stored now.
+pub fn put_home(writer: &mut impl Writer, root: Root, home: &Home, before: &Pages) -> Pages {
+    let writer = std::cell::RefCell::new(writer);
+    pages::write(
+        root,
+        home,
+        before,
+        |key, value| writer.borrow_mut().put(keys::CLUSTERS, key, value),
+        |key| writer.borrow_mut().delete(keys::CLUSTERS, key),
+    )
+}
+
+/// Writes an effect.
+pub fn put_effect(
+    writer: &mut impl Writer,
+    partition: u32,
+    signature: SignatureKey,
+    event: EventKey,
+    effect: &Effect,
+) {
+    let mut bytes = Vec::with_capacity(256);
+    effect.encode(&mut bytes);
+    writer.put(keys::EFFECTS, &keys::effect(partition, signature, event), &bytes);
+}
+
+/// Drops an effect.
+pub fn drop_effect(writer: &mut impl Writer, partition: u32, signature: SignatureKey, event: EventKey) {
+    writer.delete(keys::EFFECTS, &keys::effect(partition, signature, event));
+}
+
+/// Drops all effects of a signature.
+pub fn drop_effects(writer: &mut impl Writer, partition: u32, signature: SignatureKey) {
+    let from = keys::effects(partition, signature);
+    let mut to = from.to_vec();
+    // No event key is all ones and then some: the range takes in every one.
+    to.extend([0xff; 17]);
+    writer.delete_range(keys::EFFECTS, &from, &to);
+}
+
+/// Remembers an event.
+pub fn put_seen(writer: &mut impl Writer, partition: u32, event: EventKey, seen: Seen) {
+    let mut bytes = Vec::with_capacity(16);
+    bytes.extend(seen.content.to_le_bytes());
+    seen.time.encode(&mut bytes);
+    writer.put(keys::SEEN, &keys::seen(partition, event), &bytes);
+}
+
+/// Reads what [`put_seen`] wrote.
+pub(crate) fn read_seen(mut bytes: &[u8]) -> Result<Seen, Malformed> {
+    let input = &mut bytes;
+    Ok(Seen { content: u64::from_le_bytes(crate::codec::take_array(input)?), time: Decode::decode(input)? })
+}
+
+impl Encode for Parent {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let plain = self.standing == Default::default() && !self.shared && self.askers.is_empty();
+        out.push(u8::from(self.root.is_some()) | u8::from(plain) << 1 | u8::from(self.shared) << 2);
+        if let Some(root) = self.root {
+            root.encode(out);
+        }
+        if !plain {
+            self.standing.encode(out);
+            self.askers.encode(out);
+        }
+    }
+}
+
+impl Decode for Parent {
+    fn decode(input: &mut &[u8]) -> Result<Self, Malformed> {
+        let flags = crate::codec::take_byte(input)?;
+        let root = if flags & 1 != 0 { Some(Root::decode(input)?) } else { None };
+        let mut parent = Self { root, shared: flags & 4 != 0, ..Self::default() };
+        if flags & 2 == 0 {
+            parent.standing = Decode::decode(input)?;
+            parent.askers = Decode::decode(input)?;
+        }
+        Ok(parent)
+    }
+}
