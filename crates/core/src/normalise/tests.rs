@@ -183,4 +183,11 @@ proptest! {
             prop_assert_eq!(normal.as_deref(), Some(expected.as_str()));
         }
     }
+
+    #[test]
+    fn the_short_way_for_an_address_is_the_long_way(address in "[a-c0-1.+]{1,4}@[a-cxn0-1.\\-_]{1,10}") {
+        if email::is_plain(&address) {
+            prop_assert_eq!(email::spell(&address), Some(address));
+        }
+    }
 }
