@@ -88,12 +88,7 @@ impl Policy {
     ///
     /// # Errors
     /// Why it is none. A value is looked up among the blocked ones as it was sent, trimmed, and as it is normalised.
-    pub fn identifier(
-        &self,
-        namespace: &str,
-        value: &str,
-        deployment: &DeploymentKey,
-    ) -> Result<Identifier, Unusable> {
+    pub fn identifier(&self, namespace: &str, value: &str, deployment: &DeploymentKey) -> Result<Identifier, Unusable> {
         let id = self.find(namespace).ok_or(Unusable::UnknownNamespace)?;
         let sent = value.trim();
         if sent.is_empty() || sent.len() > LONGEST_SENT {

@@ -9,13 +9,9 @@ const LONGEST_DOMAIN: usize = 253;
 
 /// The address in its one spelling, or none where it is no mail address.
 pub(super) fn email(value: &str) -> Option<Cow<'_, str>> {
-    let text = text::text(value);
-    match text {
-        Cow::Borrowed(text) => {
-            let at = parts(text)?;
-            if is_plain(text, at) { Some(Cow::Borrowed(text)) } else { spell(text).map(Cow::Owned) }
-        }
-        Cow::Owned(text) => spell(&text).map(Cow::Owned),
+    match text::text(value) {
+        Cow::Borrowed(text) if is_plain(text) => Some(Cow::Borrowed(text)),
+        text => spell(&text).map(|spelt| if spelt == text { text } else { Cow::Owned(spelt) }),
     }
 }
 
@@ -34,20 +30,31 @@ fn is_local(local: &str) -> bool {
     if quoted { !local.contains(char::is_control) } else { !local.is_empty() && !local.contains(parting) }
 }
 
-/// Whether the address is already in its one spelling, as far as bytes can tell without knowing of IDNA.
-fn is_plain(address: &str, at: usize) -> bool {
-    let (local, domain) = (&address.as_bytes()[..at], &address.as_bytes()[at + 1..]);
-    local.iter().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase())
-        && domain.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'))
-        && !domain.windows(2).any(|pair| pair == b"..")
-        && !domain.starts_with(b".")
-        && !domain.ends_with(b".")
-        && !domain.windows(4).any(|four| four == b"xn--")
-        && domain.len() <= LONGEST_DOMAIN
+/// Whether the address is in its one spelling already, as bytes alone can tell: most are. What this leaves to the long
+/// way is settled there.
+pub(super) fn is_plain(address: &str) -> bool {
+    let Some((local, domain)) = address.split_once('@') else { return false };
+    let is_local = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-' | b'+');
+    let plain = !local.is_empty() && local.bytes().all(is_local);
+    plain && !domain.is_empty() && domain.len() <= LONGEST_DOMAIN && is_plain_domain(domain.as_bytes())
+}
+
+/// Whether these are lower-case labels with one dot between two. A label with `--` in it may be one of IDNA (`xn--`),
+/// which has rules of its own.
+fn is_plain_domain(domain: &[u8]) -> bool {
+    let mut before = b'.';
+    for byte in domain {
+        match (before, *byte) {
+            (b'.', b'.') | (b'-', b'-') => return false,
+            (_, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.') => before = *byte,
+            (_, _) => return false,
+        }
+    }
+    before != b'.'
 }
 
 /// The one spelling of an address that is trimmed and in NFKC.
-fn spell(address: &str) -> Option<String> {
+pub(super) fn spell(address: &str) -> Option<String> {
     let folded = text::text(&address.to_lowercase()).into_owned();
     let at = parts(&folded)?;
     let domain = idna::domain_to_ascii(&folded[at + 1..]).ok()?;

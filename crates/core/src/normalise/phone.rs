@@ -64,11 +64,16 @@ pub(super) fn phone(value: &str, region: Region) -> Option<Cow<'_, str>> {
             return Some(Cow::Owned(number));
         }
     }
-    let number = match dialled.strip_prefix('+') {
-        Some(digits) => international(digits, region)?,
-        None => domestic(&dialled, region)?,
-    };
+    let number = the_long_way(&dialled, region)?;
     Some(if number == dialled { dialled } else { Cow::Owned(number) })
+}
+
+/// What was dialled, in E.164, by the patterns of the metadata.
+pub(super) fn the_long_way(dialled: &str, region: Region) -> Option<String> {
+    match dialled.strip_prefix('+') {
+        Some(digits) => international(digits, region),
+        None => domestic(dialled, region),
+    }
 }
 
 /// What one would dial: digits with at most a plus before them. None where anything else is in the value.

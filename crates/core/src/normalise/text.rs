@@ -43,5 +43,9 @@ pub(super) fn is_zero_width(c: char) -> bool {
 /// Whether a character, after NFKC, only groups the digits around it: white space and everything that people type
 /// for a hyphen, the katakana long mark (U+30FC) and the minus sign (U+2212) among them.
 pub(super) fn is_grouping(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2043}' | '\u{2212}' | '\u{30fc}' | '\u{2500}' | '\u{2501}' | '\u{fe63}')
+    c.is_whitespace()
+        || matches!(
+            c,
+            '-' | '\u{2010}'..='\u{2015}' | '\u{2043}' | '\u{2212}' | '\u{30fc}' | '\u{2500}' | '\u{2501}' | '\u{fe63}'
+        )
 }

@@ -107,27 +107,67 @@ fn a_unique_namespace_has_one_value_a_person() {
 fn an_unknown_key_is_named_with_its_line_and_what_would_be_known() {
     refused(
         "[[namespace]]\nname = 'x'\n\n# a comment\nuniqe = true",
-        expect!["line 5: unknown key `uniqe`, wanted one of `name`, `normalise`, `region`, `unique`, `max_per_person`, `shared_after`, `max_links`, `conflict`, `anonymous`"],
+        expect![
+            "line 5: unknown key `uniqe`, wanted one of `name`, `normalise`, `region`, `unique`, `max_per_person`, `shared_after`, `max_links`, `conflict`, `anonymous`"
+        ],
     );
-    refused(&format!("{USER}[limit]\nmax_cluster = 1"), expect!["line 3: unknown key `limit`, wanted one of `namespace`, `blocked`, `trait`, `computed`, `limits`"]);
-    refused(&format!("{USER}[limits]\nmax_clusters = 1"), expect!["line 4: unknown key `max_clusters`, wanted one of `max_cluster`, `max_identifiers_per_touchpoint`, `dedup_horizon`, `recent_touchpoints`, `recent_properties`"]);
-    refused(&format!("{USER}[blocked]\nvalue = []"), expect!["line 4: unknown key `value`, wanted `values` or `patterns`"]);
-    refused(&format!("{USER}[[trait]]\nname = 'a'\nrule = 'max'"), expect!["line 5: unknown key `rule`, wanted one of `name`, `survivorship`, `sources`"]);
-    refused(&format!("{USER}[[computed]]\nname = 'a'\nfunction = 'count'\nfrom = 'x'"), expect!["line 6: unknown key `from`, wanted one of `name`, `function`, `n`, `of`, `types`, `per_channel`"]);
+    refused(
+        &format!("{USER}[limit]\nmax_cluster = 1"),
+        expect!["line 3: unknown key `limit`, wanted one of `namespace`, `blocked`, `trait`, `computed`, `limits`"],
+    );
+    refused(
+        &format!("{USER}[limits]\nmax_clusters = 1"),
+        expect![
+            "line 4: unknown key `max_clusters`, wanted one of `max_cluster`, `max_identifiers_per_touchpoint`, `dedup_horizon`, `recent_touchpoints`, `recent_properties`"
+        ],
+    );
+    refused(
+        &format!("{USER}[blocked]\nvalue = []"),
+        expect!["line 4: unknown key `value`, wanted `values` or `patterns`"],
+    );
+    refused(
+        &format!("{USER}[[trait]]\nname = 'a'\nrule = 'max'"),
+        expect!["line 5: unknown key `rule`, wanted one of `name`, `survivorship`, `sources`"],
+    );
+    refused(
+        &format!("{USER}[[computed]]\nname = 'a'\nfunction = 'count'\nfrom = 'x'"),
+        expect!["line 6: unknown key `from`, wanted one of `name`, `function`, `n`, `of`, `types`, `per_channel`"],
+    );
 }
 
 #[test]
 fn a_wrong_type_is_named_with_its_key() {
-    refused("[[namespace]]\nname = 'x'\nunique = 'yes'", expect![[r#"line 3: `unique`: wanted a boolean, found string "yes""#]]);
+    refused(
+        "[[namespace]]\nname = 'x'\nunique = 'yes'",
+        expect![[r#"line 3: `unique`: wanted a boolean, found string "yes""#]],
+    );
     refused("[[namespace]]\nname = 5", expect!["line 2: `name`: wanted a string, found integer `5`"]);
-    refused("[[namespace]]\nname = 'x'\nmax_links = -1", expect!["line 3: `max_links`: wanted a whole number from 0 to 4,294,967,295, found integer `-1`"]);
-    refused("[[namespace]]\nname = 'x'\nmax_links = 5000000000", expect!["line 3: `max_links`: wanted a whole number from 0 to 4,294,967,295, found integer `5000000000`"]);
-    refused("[[namespace]]\nname = 'x'\nnormalise = 'fax'", expect!["line 3: `normalise`: unknown value `fax`, wanted one of `exact`, `text`, `email`, `phone`, `digits`"]);
-    refused("[[namespace]]\nname = 'x'\nconflict = 'latest'", expect!["line 3: `conflict`: unknown value `latest`, wanted `newest` or `oldest`"]);
+    refused(
+        "[[namespace]]\nname = 'x'\nmax_links = -1",
+        expect!["line 3: `max_links`: wanted a whole number from 0 to 4,294,967,295, found integer `-1`"],
+    );
+    refused(
+        "[[namespace]]\nname = 'x'\nmax_links = 5000000000",
+        expect!["line 3: `max_links`: wanted a whole number from 0 to 4,294,967,295, found integer `5000000000`"],
+    );
+    refused(
+        "[[namespace]]\nname = 'x'\nnormalise = 'fax'",
+        expect!["line 3: `normalise`: unknown value `fax`, wanted one of `exact`, `text`, `email`, `phone`, `digits`"],
+    );
+    refused(
+        "[[namespace]]\nname = 'x'\nconflict = 'latest'",
+        expect!["line 3: `conflict`: unknown value `latest`, wanted `newest` or `oldest`"],
+    );
     refused("namespace = 'x'", expect![[r#"line 1: `namespace`: wanted a list, found string "x""#]]);
     refused("namespace = ['x']", expect![[r#"line 1: `namespace`: wanted a table, found string "x""#]]);
-    refused(&format!("{USER}[blocked]\nvalues = [\n  'a=b',\n  7,\n]"), expect!["line 6: `values`: wanted a string, found integer `7`"]);
-    refused(&format!("{USER}[limits]\ndedup_horizon = 30"), expect!["line 4: `dedup_horizon`: wanted a string, found integer `30`"]);
+    refused(
+        &format!("{USER}[blocked]\nvalues = [\n  'a=b',\n  7,\n]"),
+        expect!["line 6: `values`: wanted a string, found integer `7`"],
+    );
+    refused(
+        &format!("{USER}[limits]\ndedup_horizon = 30"),
+        expect!["line 4: `dedup_horizon`: wanted a string, found integer `30`"],
+    );
     refused(&format!("limits = 3\n{USER}"), expect!["line 1: `limits`: wanted a table, found integer `3`"]);
     refused("[[namespace]]\nunique = true", expect!["line 1: missing key `name`"]);
     refused("[[namespace]\nname = 'x'", expect!["line 1: unclosed array table, expected `]`"]);
@@ -138,37 +178,99 @@ fn a_wrong_type_is_named_with_its_key() {
 fn a_policy_that_could_not_work_is_refused() {
     refused("", expect!["line 1: wanted at least one `[[namespace]]`, found none"]);
     refused("namespace = []", expect!["line 1: wanted at least one `[[namespace]]`, found none"]);
-    refused("[[namespace]]\nname = ' '", expect![[r#"line 2: `name`: wanted no white space around it and no control characters, found `" "`"#]]);
+    refused(
+        "[[namespace]]\nname = ' '",
+        expect![[r#"line 2: `name`: wanted no white space around it and no control characters, found `" "`"#]],
+    );
     refused("[[namespace]]\nname = ''", expect!["line 2: `name`: wanted some text, found none"]);
-    refused("[[namespace]]\nname = 'a:b'", expect!["line 2: `name`: wanted no `:`, which parts a name from a value, found `a:b`"]);
-    refused("[[namespace]]\nname = ' a'", expect![[r#"line 2: `name`: wanted no white space around it and no control characters, found `" a"`"#]]);
-    refused(&format!("[[namespace]]\nname = '{}'", "n".repeat(65)), expect!["line 2: `name`: wanted at most 64 bytes, found 65"]);
-    refused("[[namespace]]\nname = 'a'\n[[namespace]]\nname = 'a'", expect!["line 4: namespace `a`: wanted once, found twice"]);
-    refused("[[namespace]]\nname = 'a'\nshared_after = 0", expect!["line 3: `shared_after`: wanted at least 1, found 0"]);
-    refused("[[namespace]]\nname = 'a'\nmax_per_person = 0", expect!["line 3: `max_per_person`: wanted at least 1, found 0"]);
+    refused(
+        "[[namespace]]\nname = 'a:b'",
+        expect!["line 2: `name`: wanted no `:`, which parts a name from a value, found `a:b`"],
+    );
+    refused(
+        "[[namespace]]\nname = ' a'",
+        expect![[r#"line 2: `name`: wanted no white space around it and no control characters, found `" a"`"#]],
+    );
+    refused(
+        &format!("[[namespace]]\nname = '{}'", "n".repeat(65)),
+        expect!["line 2: `name`: wanted at most 64 bytes, found 65"],
+    );
+    refused(
+        "[[namespace]]\nname = 'a'\n[[namespace]]\nname = 'a'",
+        expect!["line 4: namespace `a`: wanted once, found twice"],
+    );
+    refused(
+        "[[namespace]]\nname = 'a'\nshared_after = 0",
+        expect!["line 3: `shared_after`: wanted at least 1, found 0"],
+    );
+    refused(
+        "[[namespace]]\nname = 'a'\nmax_per_person = 0",
+        expect!["line 3: `max_per_person`: wanted at least 1, found 0"],
+    );
     refused("[[namespace]]\nname = 'a'\nmax_links = 0", expect!["line 3: `max_links`: wanted at least 1, found 0"]);
-    refused("[[namespace]]\nname = 'a'\nregion = 'JP'", expect!["line 3: `region`: wanted only where `normalise` is `phone`"]);
-    refused("[[namespace]]\nname = 'phone'\nregion = 'jp'", expect!["line 3: `region`: wanted the ISO 3166 code of a region with telephones, found `jp`"]);
-    refused(&format!("{USER}[blocked]\npatterns = [\n'^0+$',\n'(']"), expect!["line 6: `patterns`: wanted a regular expression, found `(`: unclosed group"]);
-    refused(&format!("{USER}[blocked]\npatterns = ['.*']"), expect!["line 4: `patterns`: wanted one that leaves some values, found `.*`"]);
+    refused(
+        "[[namespace]]\nname = 'a'\nregion = 'JP'",
+        expect!["line 3: `region`: wanted only where `normalise` is `phone`"],
+    );
+    refused(
+        "[[namespace]]\nname = 'phone'\nregion = 'jp'",
+        expect!["line 3: `region`: wanted the ISO 3166 code of a region with telephones, found `jp`"],
+    );
+    refused(
+        &format!("{USER}[blocked]\npatterns = [\n'^0+$',\n'(']"),
+        expect!["line 6: `patterns`: wanted a regular expression, found `(`: unclosed group"],
+    );
+    refused(
+        &format!("{USER}[blocked]\npatterns = ['.*']"),
+        expect!["line 4: `patterns`: wanted one that leaves some values, found `.*`"],
+    );
     refused(&format!("{USER}[blocked]\nvalues = ['']"), expect!["line 4: `values`: wanted some text, found none"]);
-    refused(&format!("{USER}[[trait]]\nname = 'a'\n[[trait]]\nname = 'a'"), expect!["line 6: trait `a`: wanted once, found twice"]);
-    refused(&format!("{USER}[[trait]]\nname = 'a'\nsources = ['s', 's']"), expect!["line 5: source `s`: wanted once, found twice"]);
-    refused(&format!("{USER}[[trait]]\nname = 'a'\nsurvivorship = 'source_priority'"), expect!["line 4: trait `a`: `source_priority` wanted `sources`, found none"]);
+    refused(
+        &format!("{USER}[[trait]]\nname = 'a'\n[[trait]]\nname = 'a'"),
+        expect!["line 6: trait `a`: wanted once, found twice"],
+    );
+    refused(
+        &format!("{USER}[[trait]]\nname = 'a'\nsources = ['s', 's']"),
+        expect!["line 5: source `s`: wanted once, found twice"],
+    );
+    refused(
+        &format!("{USER}[[trait]]\nname = 'a'\nsurvivorship = 'source_priority'"),
+        expect!["line 4: trait `a`: `source_priority` wanted `sources`, found none"],
+    );
     refused(&format!("{USER}[limits]\nmax_cluster = 0"), expect!["line 4: `max_cluster`: wanted at least 1, found 0"]);
 }
 
 #[test]
 fn a_computed_trait_says_what_it_folds() {
     let computed = |rest: &str| format!("{USER}[[computed]]\nname = 'a'\n{rest}");
-    refused(&computed("function = 'sum'"), expect!["line 5: computed `a`: wanted `of`, the property that it folds, found none"]);
-    refused(&computed("function = 'last_n'\nof = 'x'"), expect!["line 5: computed `a`: `last_n` wanted `n`, found none"]);
+    refused(
+        &computed("function = 'sum'"),
+        expect!["line 5: computed `a`: wanted `of`, the property that it folds, found none"],
+    );
+    refused(
+        &computed("function = 'last_n'\nof = 'x'"),
+        expect!["line 5: computed `a`: `last_n` wanted `n`, found none"],
+    );
     refused(&computed("function = 'last_n'\nof = 'x'\nn = 0"), expect!["line 7: `n`: wanted at least 1, found 0"]);
-    refused(&computed("function = 'max'\nof = 'x'\nn = 2"), expect!["line 7: `n`: wanted only where `function` is `last_n`"]);
-    refused(&computed("function = 'max'\nof = 'x..y'"), expect!["line 6: `of`: wanted names of properties with a dot between them, found `x..y`"]);
-    refused(&computed("function = 'mean'\nof = 'x'"), expect!["line 5: `function`: unknown value `mean`, wanted one of `count`, `sum`, `min`, `max`, `first`, `last`, `distinct`, `last_n`"]);
+    refused(
+        &computed("function = 'max'\nof = 'x'\nn = 2"),
+        expect!["line 7: `n`: wanted only where `function` is `last_n`"],
+    );
+    refused(
+        &computed("function = 'max'\nof = 'x..y'"),
+        expect!["line 6: `of`: wanted names of properties with a dot between them, found `x..y`"],
+    );
+    refused(
+        &computed("function = 'mean'\nof = 'x'"),
+        expect![
+            "line 5: `function`: unknown value `mean`, wanted one of `count`, `sum`, `min`, `max`, `first`, `last`, `distinct`, `last_n`"
+        ],
+    );
     refused(&computed("of = 'x'"), expect!["line 3: missing key `function`"]);
-    refused(&computed("function = 'count'\n[[computed]]\nname = 'a'\nfunction = 'count'"), expect!["line 7: computed `a`: wanted once, found twice"]);
+    refused(
+        &computed("function = 'count'\n[[computed]]\nname = 'a'\nfunction = 'count'"),
+        expect!["line 7: computed `a`: wanted once, found twice"],
+    );
 }
 
 #[test]
@@ -237,16 +339,47 @@ fn the_recommended_policy_blocks_junk_and_lets_people_through() {
     let policy = Policy::recommended();
     assert!(policy.namespace(policy.find("user_id").expect("named")).unique);
     let junk = [
-        "NULL", "Anonymous", "ゲスト", "非通知", "00000000-0000-0000-0000-000000000000", "0000", "-", "99999999", "'guest'",
-        "\"null\"", "[object Object]", "{{ user.id }}", "+266696687", "test@example.com", "Test1@shop.jp",
-        "taro@example.com", "noreply@shop.jp", "+819011111111", "+81120123456", "1234567890", "NaN", "なし",
+        "NULL",
+        "Anonymous",
+        "ゲスト",
+        "非通知",
+        "00000000-0000-0000-0000-000000000000",
+        "0000",
+        "-",
+        "99999999",
+        "'guest'",
+        "\"null\"",
+        "[object Object]",
+        "{{ user.id }}",
+        "+266696687",
+        "test@example.com",
+        "Test1@shop.jp",
+        "taro@example.com",
+        "noreply@shop.jp",
+        "+819011111111",
+        "+81120123456",
+        "1234567890",
+        "NaN",
+        "なし",
     ];
     for value in junk {
         assert!(policy.blocked.contains(value), "{value}");
     }
     let people = [
-        "taro", "1001", "+81300000001", "+81311110001", "+819012345678", "taro@example.jp", "testa@shop.jp", "u-1",
-        "\"a b\"@example.jp", "4901234567894", "taro@mail.example", "U00000000000000000000000000000001", "c1", "10",
+        "taro",
+        "1001",
+        "+81300000001",
+        "+81311110001",
+        "+819012345678",
+        "taro@example.jp",
+        "testa@shop.jp",
+        "u-1",
+        "\"a b\"@example.jp",
+        "4901234567894",
+        "taro@mail.example",
+        "U00000000000000000000000000000001",
+        "c1",
+        "10",
         "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
     ];
     for value in people {
