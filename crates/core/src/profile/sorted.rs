@@ -12,6 +12,9 @@ pub(super) trait Named {
 /// How many entries are looked through by address, which costs less than comparing texts.
 const GLANCE: usize = 8;
 
+/// How many entries are joined one by one, which moves little and seldom allocates; more are joined in one pass.
+const FEW: usize = 8;
+
 /// Where the entry `name` is, or where it belongs.
 pub(super) fn find<T: Named>(entries: &[T], name: &Arc<str>) -> Result<usize, usize> {
     let glance = entries.iter().take(GLANCE).position(|entry| Arc::ptr_eq(entry.name(), name));
@@ -35,7 +38,7 @@ pub(super) fn merge_set<T: Ord + Clone>(into: &mut Vec<T>, from: &[T]) {
     merge(into, from, Ord::cmp, |_, _| ());
 }
 
-/// Joins two lists that are sorted by `order`, in time linear in both; `join` decides what two equals become.
+/// Joins two lists that are sorted by `order`, in time linear in the longer; `join` decides what two equals become.
 pub(super) fn merge<T: Clone>(
     into: &mut Vec<T>,
     from: &[T],
@@ -45,6 +48,12 @@ pub(super) fn merge<T: Clone>(
     if into.is_empty() || from.is_empty() {
         into.extend_from_slice(from);
         return;
+    }
+    if from.len() <= FEW {
+        return from.iter().for_each(|theirs| match into.binary_search_by(|ours| order(ours, theirs)) {
+            Ok(place) => join(&mut into[place], theirs),
+            Err(place) => into.insert(place, theirs.clone()),
+        });
     }
     let mut merged = Vec::with_capacity(into.len() + from.len());
     let mut ours = std::mem::take(into).into_iter().peekable();
