@@ -111,3 +111,43 @@ pub(super) fn side_by_side<'a, T: Named>(
         visit(name, before.next_if(|old| old.name() == name), after.next_if(|new| new.name() == name));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Reverse;
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sets() -> impl Strategy<Value = BTreeSet<u8>> {
+        prop::collection::btree_set(0u8..60, 0..30)
+    }
+
+    proptest! {
+        #[test]
+        fn joined_sets_are_their_union(ours in sets(), theirs in sets()) {
+            let mut joined: Vec<u8> = ours.iter().copied().collect();
+            merge_set(&mut joined, &theirs.iter().copied().collect::<Vec<_>>());
+            prop_assert_eq!(joined, ours.union(&theirs).copied().collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn the_greatest_of_both_are_kept(
+            ours in prop::collection::vec(0u8..20, 0..10),
+            theirs in prop::collection::vec(0u8..20, 0..10),
+            keep in 0usize..12,
+        ) {
+            let greatest = |mut items: Vec<u8>| {
+                items.sort_by_key(|item| Reverse(*item));
+                items.truncate(keep);
+                items
+            };
+            let expected = greatest([ours.clone(), theirs.clone()].concat());
+            let mut merged = greatest(ours);
+            merge_greatest(&mut merged, &greatest(theirs), keep);
+            prop_assert_eq!(merged, expected);
+        }
+    }
+}
