@@ -87,6 +87,15 @@ proptest! {
     }
 
     #[test]
+    fn a_number_has_one_set_of_parts(number in numbers(), zeros in 0i64..30) {
+        let long = number.to_large();
+        let scale = long.fractional_digit_count() + zeros;
+        let padded = Decimal::large(long.with_scale(scale));
+        prop_assert_eq!(padded.to_parts(), number.to_parts());
+        prop_assert_eq!(padded, number);
+    }
+
+    #[test]
     fn no_text_breaks_the_reader(text in "\\PC{0,12}|[-+0-9.eE]{0,12}") {
         let _ = text.parse::<Decimal>();
     }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::sorted::side_by_side;
-use super::view::{channel_field, channels, computed_field, consent_field, instant, memberships, recent, trait_field};
+use super::view::{
+    channel_field, channels, computed_field, consent_field, instant, memberships, recent_twice, trait_field,
+};
 use super::{ChannelFold, Computed, Consent, Profile, Trait};
 use crate::value::Value;
 
@@ -78,7 +80,10 @@ impl Changes {
 
     fn movement(&mut self, before: &Profile, after: &Profile) {
         self.whole("channels", &before.channels, &after.channels, |part| channels(part));
-        self.whole("recent", &before.recent, &after.recent, |part| recent(part));
+        if before.recent != after.recent {
+            let [old, new] = recent_twice(&before.recent, &after.recent);
+            self.note(|| "recent".into(), old, new);
+        }
         self.whole("first_seen", &before.first_seen(), &after.first_seen(), |time| instant(*time));
         self.whole("last_seen", &before.last_seen(), &after.last_seen(), |time| instant(*time));
     }

@@ -1,16 +1,16 @@
 //! The digest of a profile: what the fingerprint of a whole state is made of.
 
-use super::{Activity, Membership, Profile, Recent};
+use super::{Activity, Fold, Membership, PerCurrency, Profile, Recent, Trait};
 use crate::decimal::{Decimal, Parts};
 use crate::time::Timestamp;
 use crate::value::Value;
 
 /// Room for the bytes of a common profile, so that they are gathered without growing.
-const COMMON_BYTES: usize = 2048;
+const COMMON_BYTES: usize = 1024;
 
 impl Profile {
-    /// Feeds everything visible to a hasher, so framed that two profiles give equal bytes exactly where their
-    /// [`view`](super::view())s are equal.
+    /// Feeds everything visible to a hasher, so framed that two profiles under one policy give equal bytes exactly where
+    /// their [`view`](super::view())s are equal.
     pub fn digest(&self, hasher: &mut blake3::Hasher) {
         let mut bytes = Bytes(Vec::with_capacity(COMMON_BYTES));
         bytes.profile(self);
@@ -23,20 +23,15 @@ struct Bytes(Vec<u8>);
 
 impl Bytes {
     fn profile(&mut self, profile: &Profile) {
-        self.size(profile.visible_traits().count());
-        for (name, value) in profile.visible_traits() {
-            self.text(name);
-            self.value(&value);
-        }
-        self.size(profile.computed.len());
-        for computed in &profile.computed {
-            self.text(&computed.name);
-            self.value(&computed.overall.value());
-            self.list(&computed.channels, |bytes, part| {
+        self.traits(&profile.traits);
+        self.list(&profile.computed, |bytes, computed| {
+            bytes.text(&computed.name);
+            bytes.fold(&computed.overall);
+            bytes.list(&computed.channels, |bytes, part| {
                 bytes.text(&part.channel);
-                bytes.value(&part.fold.value());
+                bytes.fold(&part.fold);
             });
-        }
+        });
         self.list(&profile.consent, |bytes, consent| {
             bytes.text(&consent.purpose);
             bytes.byte(consent.given.into());
@@ -45,6 +40,35 @@ impl Bytes {
         self.list(&profile.accounts, Self::membership);
         self.list(&profile.channels, Self::activity);
         self.list(&profile.recent, |bytes, recent| bytes.recent(recent));
+    }
+
+    /// The traits that show, each after a 1, and then a 0.
+    fn traits(&mut self, traits: &[Trait]) {
+        for (name, value) in traits.iter().filter_map(|entry| Some((&entry.name, entry.value()?))) {
+            self.byte(1);
+            self.text(name);
+            self.value(&value);
+        }
+        self.byte(0);
+    }
+
+    /// What a fold shows, without the stamps that it decides by.
+    fn fold(&mut self, fold: &Fold) {
+        match fold {
+            Fold::Count(count) => self.number(*count),
+            Fold::Sum(sums) => self.currencies(sums, Self::decimal),
+            Fold::Min(values) | Fold::Max(values) => self.currencies(values, Self::value),
+            Fold::First(stamped) | Fold::Last(stamped) => self.value(&stamped.value),
+            Fold::Distinct(values) => self.list(values, Self::value),
+            Fold::LastN(newest) => self.list(newest, |bytes, stamped| bytes.value(&stamped.value)),
+        }
+    }
+
+    fn currencies<T>(&mut self, entries: &[PerCurrency<T>], write: impl Fn(&mut Self, &T)) {
+        self.list(entries, |bytes, entry| {
+            bytes.text(entry.currency.as_deref().unwrap_or_default());
+            write(bytes, &entry.amount);
+        });
     }
 
     fn membership(&mut self, membership: &Membership) {
@@ -128,8 +152,13 @@ impl Bytes {
         self.number(size as u64);
     }
 
-    fn number(&mut self, number: u64) {
-        self.0.extend_from_slice(&number.to_le_bytes());
+    /// Seven bits a byte, the least first, the last without the high bit: nearly every length is one byte.
+    fn number(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.byte(number as u8 | 0x80);
+            number >>= 7;
+        }
+        self.byte(number as u8);
     }
 
     fn byte(&mut self, byte: u8) {

@@ -6,7 +6,7 @@ use bigdecimal::BigDecimal;
 use proptest::prelude::*;
 
 use super::samples::{effects, fold, policies, policy, rule};
-use super::{Profile, apply, diff, diff_of_facts, diff_of_movement, view};
+use super::{Profile, Recent, apply, diff, diff_of_facts, diff_of_movement, view};
 use crate::policy::{Function, Policy};
 use crate::time::Timestamp;
 use crate::touchpoint::Effect;
@@ -33,6 +33,22 @@ fn digest(profile: &Profile) -> blake3::Hash {
 /// Both ends of a cut that lies somewhere in a list.
 fn cut(effects: &[Effect], place: prop::sample::Index) -> (&[Effect], &[Effect]) {
     effects.split_at(place.index(effects.len() + 1))
+}
+
+/// The profile with one part, each in its turn, taken from another.
+fn grafts(profile: &Profile, other: &Profile) -> [Profile; 8] {
+    let (graft, other) = (profile.clone(), other.clone());
+    let bare = |recent: &Arc<Recent>| Arc::new(Recent { properties: Vec::new(), ..recent.as_ref().clone() });
+    [
+        Profile { recent: profile.recent.iter().map(bare).collect(), ..graft.clone() },
+        Profile { traits: other.traits, ..graft.clone() },
+        Profile { computed: other.computed, ..graft.clone() },
+        Profile { recent: other.recent, ..graft.clone() },
+        Profile { consent: other.consent, ..graft.clone() },
+        Profile { households: other.households, ..graft.clone() },
+        Profile { accounts: other.accounts, ..graft.clone() },
+        Profile { channels: other.channels, ..graft },
+    ]
 }
 
 proptest! {
@@ -103,6 +119,15 @@ proptest! {
         hollow.consent.iter_mut().for_each(|consent| consent.time = Timestamp::from_micros(9));
         prop_assert_eq!(digest(&hollow), digest(&profile));
         prop_assert_eq!(view(&hollow), view(&profile));
+    }
+
+    #[test]
+    fn a_digest_sees_every_part_that_a_view_shows((policy, effects, _) in histories(), place: prop::sample::Index) {
+        let (left, right) = cut(&effects, place);
+        let [profile, other] = [left, right].map(|part| fold(part, &policy));
+        for graft in grafts(&profile, &other) {
+            prop_assert_eq!(digest(&graft) == digest(&profile), view(&graft) == view(&profile), "{:?}", graft);
+        }
     }
 
     #[test]

@@ -12,6 +12,9 @@ pub(super) trait Named {
 /// How many entries are looked through by address, which costs less than comparing texts.
 const GLANCE: usize = 8;
 
+/// How many entries are joined one by one, which moves little and seldom allocates; more are joined in one pass.
+const FEW: usize = 8;
+
 /// Where the entry `name` is, or where it belongs.
 pub(super) fn find<T: Named>(entries: &[T], name: &Arc<str>) -> Result<usize, usize> {
     let glance = entries.iter().take(GLANCE).position(|entry| Arc::ptr_eq(entry.name(), name));
@@ -35,7 +38,7 @@ pub(super) fn merge_set<T: Ord + Clone>(into: &mut Vec<T>, from: &[T]) {
     merge(into, from, Ord::cmp, |_, _| ());
 }
 
-/// Joins two lists that are sorted by `order`, in time linear in both; `join` decides what two equals become.
+/// Joins two lists that are sorted by `order`, in time linear in the longer; `join` decides what two equals become.
 pub(super) fn merge<T: Clone>(
     into: &mut Vec<T>,
     from: &[T],
@@ -45,6 +48,12 @@ pub(super) fn merge<T: Clone>(
     if into.is_empty() || from.is_empty() {
         into.extend_from_slice(from);
         return;
+    }
+    if from.len() <= FEW {
+        return from.iter().for_each(|theirs| match into.binary_search_by(|ours| order(ours, theirs)) {
+            Ok(place) => join(&mut into[place], theirs),
+            Err(place) => into.insert(place, theirs.clone()),
+        });
     }
     let mut merged = Vec::with_capacity(into.len() + from.len());
     let mut ours = std::mem::take(into).into_iter().peekable();
@@ -100,5 +109,45 @@ pub(super) fn side_by_side<'a, T: Named>(
             (None, None) => return,
         };
         visit(name, before.next_if(|old| old.name() == name), after.next_if(|new| new.name() == name));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Reverse;
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sets() -> impl Strategy<Value = BTreeSet<u8>> {
+        prop::collection::btree_set(0u8..60, 0..30)
+    }
+
+    proptest! {
+        #[test]
+        fn joined_sets_are_their_union(ours in sets(), theirs in sets()) {
+            let mut joined: Vec<u8> = ours.iter().copied().collect();
+            merge_set(&mut joined, &theirs.iter().copied().collect::<Vec<_>>());
+            prop_assert_eq!(joined, ours.union(&theirs).copied().collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn the_greatest_of_both_are_kept(
+            ours in prop::collection::vec(0u8..20, 0..10),
+            theirs in prop::collection::vec(0u8..20, 0..10),
+            keep in 0usize..12,
+        ) {
+            let greatest = |mut items: Vec<u8>| {
+                items.sort_by_key(|item| Reverse(*item));
+                items.truncate(keep);
+                items
+            };
+            let expected = greatest([ours.clone(), theirs.clone()].concat());
+            let mut merged = greatest(ours);
+            merge_greatest(&mut merged, &greatest(theirs), keep);
+            prop_assert_eq!(merged, expected);
+        }
     }
 }

@@ -167,6 +167,30 @@ fn money_is_summed_exactly_and_currency_by_currency() {
 }
 
 #[test]
+fn money_without_a_currency_is_a_plain_number() {
+    check(
+        "1 till 1 store order .total={\"amount\":\"5\",\"currency\":\"\"}\n 2 till 2 store order .total=2.5",
+        &["computed.spent"],
+        expect![[r#"
+            computed.spent 7.5
+            computed.spent.store 7.5
+        "#]],
+    );
+}
+
+#[test]
+fn an_amount_beside_its_currency_is_money_too() {
+    check(
+        "1 till 1 store order .total={\"amount\":5,\"currency\":\"EUR\"}
+         2 till 2 store order .total={\"amount\":9}",
+        &["computed.dearest", "computed.spent "],
+        expect![[r#"
+            computed.dearest {"":9,"EUR":"5"}
+        "#]],
+    );
+}
+
+#[test]
 fn pages_are_remembered_first_last_distinct_and_newest() {
     check(
         "3 web 3 ec view .page=/cart .day=2026-04-03

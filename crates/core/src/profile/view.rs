@@ -100,8 +100,22 @@ pub(super) fn channels(channels: &[Activity]) -> Option<Value> {
 }
 
 pub(super) fn recent(recent: &[Arc<Recent>]) -> Option<Value> {
-    let items = |names: &Names| Value::List(recent.iter().map(|one| touchpoint(one, names)).collect());
-    (!recent.is_empty()).then(|| NAMES.with(items))
+    list(NAMES.with(|names| recent.iter().map(|one| touchpoint(one, names)).collect()))
+}
+
+/// Two lists of recent touchpoints, what they share built only once: a touchpoint moves the rest by one place.
+pub(super) fn recent_twice(before: &[Arc<Recent>], after: &[Arc<Recent>]) -> [Option<Value>; 2] {
+    NAMES.with(|names| {
+        let old: Vec<Value> = before.iter().map(|one| touchpoint(one, names)).collect();
+        let same = |one: &Arc<Recent>| before.iter().position(|held| Arc::ptr_eq(held, one));
+        let show = |one| same(one).map_or_else(|| touchpoint(one, names), |place| old[place].clone());
+        let new = after.iter().map(show).collect();
+        [list(old), list(new)]
+    })
+}
+
+fn list(items: Vec<Value>) -> Option<Value> {
+    (!items.is_empty()).then(|| Value::List(items.into()))
 }
 
 fn touchpoint(one: &Recent, names: &Names) -> Value {

@@ -101,7 +101,8 @@ impl Fold {
         }
     }
 
-    /// What the profile shows. Where a currency was named: an object of texts, with plain numbers under the empty name.
+    /// What the profile shows. Where a currency was named: an object of texts by
+    /// currency, with what had no currency as it is under the empty name.
     pub fn value(&self) -> Value {
         match self {
             Self::Count(count) => Value::Number(Decimal::from(*count)),
@@ -157,11 +158,11 @@ fn show_currencies<T>(entries: &[PerCurrency<T>], show: impl Fn(&T) -> Value) ->
     if let [PerCurrency { currency: None, amount }] = entries {
         return show(amount);
     }
-    let fields = entries.iter().map(|entry| {
-        let currency = entry.currency.clone().unwrap_or_default();
-        (currency, as_text(show(&entry.amount)))
-    });
-    Value::Map(fields.collect())
+    let show = |entry: &PerCurrency<T>| match &entry.currency {
+        Some(currency) => (currency.clone(), as_text(show(&entry.amount))),
+        None => (Arc::default(), show(&entry.amount)),
+    };
+    Value::Map(entries.iter().map(show).collect())
 }
 
 /// A number as a text, because a reader of money must not be tempted to take it for a float.
