@@ -83,7 +83,7 @@ pub(crate) fn break_line(line: &mut Vec<u8>, dice: &mut Dice) {
         2 => replace(line, br#""properties":{"#, br#""properties":{"score":NaN,"#),
         3 => replace(line, br#""channel":""#, b"\"channel\":\"\xff\xfe\xc3"),
         4 => replace(line, br#""occurred_at":"2026"#, br#""occurred_at":"0000"#),
-        5 => replace(line, br#""occurred_at":"2026"#, br#""occurred_at":"9999-99"#),
+        5 => replace(line, br#""occurred_at":"2026"#, br#""occurred_at":"9999"#),
         6 => replace(line, br#""event_id":""#, br#""event_id":17,"event":""#),
         _ => {
             line.clear();

@@ -91,12 +91,15 @@ pub(crate) const PREFECTURES: [&str; 12] = [
     "京都府",
 ];
 
-/// Goods: stock number, name, price in yen.
-pub(crate) const GOODS: [(&str, &str, u64); 16] = [
+/// Something sold: stock number, name, price in yen.
+pub(crate) type Good = (&'static str, &'static str, u64);
+
+/// What a retailer sells.
+pub(crate) const GOODS: [Good; 16] = [
     ("SKU-1001", "リネンシャツ", 6_900),
     ("SKU-1002", "デニムパンツ", 8_900),
     ("SKU-1003", "ウールコート", 29_800),
-    ("SKU-1004", "コットンT シャツ", 2_900),
+    ("SKU-1004", "コットンTシャツ", 2_900),
     ("SKU-1005", "ニットカーディガン", 7_900),
     ("SKU-2001", "レザースニーカー", 12_800),
     ("SKU-2002", "レインブーツ", 5_900),
@@ -106,9 +109,19 @@ pub(crate) const GOODS: [(&str, &str, u64); 16] = [
     ("SKU-4001", "ハンドクリーム", 1_650),
     ("SKU-4002", "アロマキャンドル", 3_850),
     ("SKU-5001", "マグカップ", 1_980),
-    ("SKU-5002", "今治タオル 3 枚組", 4_400),
+    ("SKU-5002", "今治タオル3枚組", 4_400),
     ("SKU-5003", "琺瑯鍋 20cm", 9_900),
     ("SKU-6001", "煎茶 100g", 1_296),
+];
+
+/// What a seller to companies sells: plan number, name, price in yen a month.
+pub(crate) const PLANS: [Good; 6] = [
+    ("PLAN-S", "スタータープラン", 9_800),
+    ("PLAN-T", "チームプラン", 49_800),
+    ("PLAN-E", "エンタープライズプラン", 298_000),
+    ("ADD-API", "API 連携オプション", 20_000),
+    ("ADD-SSO", "シングルサインオン", 15_000),
+    ("SVC-ON", "導入支援", 350_000),
 ];
 
 /// Pages of the web shop.

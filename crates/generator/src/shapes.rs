@@ -180,7 +180,7 @@ pub(crate) struct Rates {
 
 /// A retailer whose data are in order: recall is bounded by strangers and lost cookies, precision by shared things.
 const RETAIL: Rates = Rates {
-    strangers: 0.015,
+    strangers: 0.01,
     accounts: 0.72,
     cards: 0.5,
     line: 0.35,
@@ -188,16 +188,16 @@ const RETAIL: Rates = Rates {
     apps: 0.5,
     tablets: 0.1,
     family_phones: 0.05,
-    family_mail: 0.015,
-    shared_accounts: 0.001,
+    family_mail: 0.01,
+    shared_accounts: 0.0005,
     on_tablet: 0.2,
-    tablet_signed_in: 0.9,
+    tablet_signed_in: 0.95,
     signed_in: 0.3,
     signs_in_later: 0.3,
-    untied_signs_in: 0.75,
-    ties: 0.9,
+    untied_signs_in: 0.85,
+    ties: 0.95,
     rotation: 0.18,
-    lost_cookies: 0.02,
+    lost_cookies: 0.01,
     reinstalls: 0.02,
     junk: 0.01,
     typos: 0.01,
@@ -262,7 +262,8 @@ const HOSTILE: Rates = Rates {
 };
 
 /// The week of the demonstration: small, so what should be seen has to happen more often than it would.
-pub(crate) const DEMO: Rates = Rates { strangers: 0.0, tablets: 0.3, duplicates: 0.02, line: 0.5, ..RETAIL };
+pub(crate) const DEMO: Rates =
+    Rates { strangers: 0.0, tablets: 0.3, duplicates: 0.02, line: 0.5, lost_cookies: 0.0, ..RETAIL };
 
 #[cfg(test)]
 mod tests {

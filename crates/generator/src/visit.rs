@@ -6,7 +6,7 @@ use crate::dice::Dice;
 use crate::draft::{Draft, Source};
 use crate::json::{self, Object};
 use crate::junk;
-use crate::names::GOODS;
+use crate::names::{GOODS, Good, PLANS};
 use crate::people::{Facet, Person, Population, State};
 use crate::shapes::{Rates, Shape};
 
@@ -130,7 +130,7 @@ impl Visit<'_> {
 
     /// Puts one to three goods into an order, with their total.
     pub(crate) fn order(&mut self) -> &mut Self {
-        let goods = [self.dice.pick(&GOODS), self.dice.pick(&GOODS), self.dice.pick(&GOODS)];
+        let goods = [self.good(), self.good(), self.good()];
         let goods = &goods[..1 + self.dice.index(3)];
         let number = self.outbox.sent();
         let properties = &mut self.draft.properties;
@@ -149,9 +149,14 @@ impl Visit<'_> {
         self
     }
 
+    /// Something that is sold here.
+    fn good(&mut self) -> Good {
+        if self.shape == Shape::B2b { self.dice.pick(&PLANS) } else { self.dice.pick(&GOODS) }
+    }
+
     /// Names one product.
     pub(crate) fn product(&mut self) -> &mut Self {
-        let good = self.dice.pick(&GOODS);
+        let good = self.good();
         let properties = &mut self.draft.properties;
         properties.text("sku", good.0).text("product", good.1).raw("price", |out| money(out, good.2));
         self
@@ -312,7 +317,7 @@ fn money(out: &mut Vec<u8>, amount: u64) {
     out.extend_from_slice(br#"","currency":"JPY"}"#);
 }
 
-fn product(out: &mut Vec<u8>, good: &(&str, &str, u64)) {
+fn product(out: &mut Vec<u8>, good: &Good) {
     out.extend_from_slice(br#"{"sku":""#);
     out.extend_from_slice(good.0.as_bytes());
     out.extend_from_slice(br#"","name":""#);

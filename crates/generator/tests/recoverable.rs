@@ -159,7 +159,7 @@ fn a_good_policy_puts_nearly_every_retail_customer_together_again() {
     for seed in [1, 2] {
         let score = score(20_000, 100_000, seed, Shape::Retail);
         assert!(score.precision >= 0.996, "{score:?}");
-        assert!(score.recall >= 0.972, "{score:?}");
+        assert!(score.recall >= 0.978, "{score:?}");
     }
 }
 
