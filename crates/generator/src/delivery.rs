@@ -5,7 +5,6 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::fmt;
 
 use crate::calendar::{self, HOUR, MINUTE, SECOND};
 use crate::dice::Dice;
@@ -49,15 +48,6 @@ impl Truth {
                 out.extend_from_slice(br#""}"#);
             }
             None => out.extend_from_slice(br#","person":null}"#),
-        }
-    }
-}
-
-impl fmt::Display for Truth {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.person {
-            Some(number) => write!(f, "{}/{} is p-{number}", self.source, self.event_id),
-            None => write!(f, "{}/{} is nobody", self.source, self.event_id),
         }
     }
 }

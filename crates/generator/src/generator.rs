@@ -18,13 +18,15 @@ const WEEK: u64 = 7;
 /// Who takes part in the demonstration, and how many touchpoints they leave.
 const DEMO_PERSONS: u64 = 40;
 const DEMO_TOUCHPOINTS: u64 = 400;
+/// There are no more persons than mobile numbers to give them: eight free digits, the first of them not 0.
+const MOST_PERSONS: u64 = 90_000_000;
 /// Everybody has appeared by this part of the stream, so that even the last to come can come again.
 const ALL_BORN: (u64, u64) = (4, 5);
 
 /// What to generate. The same options give the same bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Options {
-    /// How many real persons there are; at least 1. Of a stream with fewer than about five touchpoints a person,
+    /// How many real persons there are: 1 to 90 million; what lies outside is taken as the nearer end. Of a stream with fewer than about five touchpoints a person,
     /// some never appear.
     pub persons: u64,
     /// How many distinct touchpoints to write. Duplicates and malformed lines come on top.
@@ -66,7 +68,7 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// A generator at the beginning of its stream. A population of nobody is taken as one of one.
+    /// A generator at the beginning of its stream.
     pub fn new(options: Options) -> Self {
         Self::with(options, options.shape.rates(), SEASON)
     }
@@ -83,7 +85,7 @@ impl Generator {
     }
 
     fn with(options: Options, rates: &'static Rates, days: u64) -> Self {
-        let persons = options.persons.max(1);
+        let persons = options.persons.clamp(1, MOST_PERSONS);
         let population = Population::new(options.seed, persons, options.shape, rates);
         Self {
             touchpoints: options.touchpoints,

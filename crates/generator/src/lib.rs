@@ -20,6 +20,7 @@ mod demo;
 mod dice;
 mod draft;
 mod generator;
+mod identifiers;
 mod journeys;
 mod json;
 mod junk;
