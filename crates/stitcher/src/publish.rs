@@ -237,7 +237,7 @@ impl<R: Reader> Machine<R> {
         for (place, life) in census.lives.iter().enumerate() {
             let now = &cluster.persons[place];
             let was = life.was.map_or(&nothing, |old| &before[old as usize].profile);
-            let fields = profile::diff(was, &now.profile, &self.policy);
+            let fields = profile::diff(was, &now.profile);
             let same = fields.is_empty() && life.joined.is_empty() && life.left.is_empty();
             if same && life.was.is_some() {
                 continue;
@@ -288,7 +288,7 @@ impl<R: Reader> Machine<R> {
                 person_id,
                 version,
                 kind: end.kind,
-                fields: profile::diff(&person.profile, &Profile::default(), &self.policy),
+                fields: profile::diff(&person.profile, &Profile::default()),
                 joined: Vec::new(),
                 left: sorted(end.left.iter().map(|member| &cluster.member(*member).identifier)),
                 from: Vec::new(),
