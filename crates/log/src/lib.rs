@@ -44,6 +44,4 @@ pub use bytes::Bytes;
 pub use error::{CommitError, Error};
 pub use mutations::{Mutation, Mutations, Table};
 pub use record::{Append, Delivery, Header, Offset, Partition, Record, Topic};
-pub use traits::{
-    Budget, Changes, Committed, Lease, Log, Polled, Position, Producer, Reader, Stretch, Transaction,
-};
+pub use traits::{Budget, Changes, Committed, Lease, Log, Polled, Position, Producer, Reader, Stretch, Transaction};

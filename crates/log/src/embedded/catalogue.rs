@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use rocksdb::{DB, IteratorMode, WriteBatch, WriteOptions};
 
+use super::family;
 use super::keys::{self, BOOK, FORMAT, FORMAT_KEY, Lane, TOPIC_KIND};
 use super::settings::{Cleanup, TopicSettings};
-use super::family;
 use crate::{Append, Error, Partition, Topic};
 
 /// A topic of this log.
@@ -107,7 +107,8 @@ impl Entry {
 fn check_format(db: &DB) -> Result<(), Error> {
     match db.get_cf(family(db, BOOK)?, FORMAT_KEY)? {
         Some(found) if found != FORMAT.to_be_bytes() => {
-            let found = <[u8; 4]>::try_from(found).map_or_else(|_| "?".to_owned(), |f| u32::from_be_bytes(f).to_string());
+            let found =
+                <[u8; 4]>::try_from(found).map_or_else(|_| "?".to_owned(), |f| u32::from_be_bytes(f).to_string());
             Err(Error::Mismatch { what: "format of the log".into(), wanted: FORMAT.to_string(), found })
         }
         Some(_) | None => Ok(()),

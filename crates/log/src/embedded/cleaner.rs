@@ -140,7 +140,15 @@ struct Pouring {
 impl<'a> Rewriter<'a> {
     fn new(shared: &'a Shared, lane: usize) -> Self {
         let (on_disk, _) = shared.catalogue.lane(lane);
-        Self { shared, on_disk, batch: WriteBatch::default(), pouring: None, kept: 0, removed: 0, first_horizon_ms: NO_HORIZON }
+        Self {
+            shared,
+            on_disk,
+            batch: WriteBatch::default(),
+            pouring: None,
+            kept: 0,
+            removed: 0,
+            first_horizon_ms: NO_HORIZON,
+        }
     }
 
     fn take(&mut self, chunk: Chunk, swept: Swept) -> Result<(), Error> {

@@ -114,8 +114,13 @@ impl Ledger {
     ) -> Result<Reservation<'_>, E> {
         let mut pages = self.pages();
         check(&pages)?;
-        let mut reservation =
-            Reservation { ledger: self, ticket: pages.next_ticket, places: Vec::new(), ends: Vec::new(), positions: Vec::new() };
+        let mut reservation = Reservation {
+            ledger: self,
+            ticket: pages.next_ticket,
+            places: Vec::new(),
+            ends: Vec::new(),
+            positions: Vec::new(),
+        };
         pages.next_ticket += 1;
         for chunk in wanted {
             let bounds = &mut pages.bounds[chunk.lane];

@@ -190,7 +190,8 @@ impl Shared {
         last.status()?;
         let mut bounds = Bounds { start: sheet.start, end: sheet.start.max(sheet.end_floor), reserved: 0, bytes: 0 };
         let offset = last.key().and_then(keys::offset).filter(|offset| last.key() == Some(&on_disk.chunk(*offset)));
-        if let Some(chunk) = offset.map(|offset| self.chunks(lane, offset, Offset::MAX)?.next()).transpose()?.flatten() {
+        if let Some(chunk) = offset.map(|offset| self.chunks(lane, offset, Offset::MAX)?.next()).transpose()?.flatten()
+        {
             bounds.end = bounds.end.max(chunk.last + 1);
             bounds.bytes = chunk.bytes_before + chunk.size() as u64;
         }

@@ -59,8 +59,7 @@ impl Worker {
         let inputs = topics.iter().map(cursors).collect::<Result<Vec<_>, Error>>()?;
         let group = Arc::from(group);
         let leases = shared.ledger.lease(&group, &Vec::from_iter(distinct));
-        let mut worker =
-            Self { shared, group, inputs, leases: Vec::new(), untold: leases, polls: 0, broken: false };
+        let mut worker = Self { shared, group, inputs, leases: Vec::new(), untold: leases, polls: 0, broken: false };
         worker.enrol()?;
         worker.rewind()?;
         Ok(worker)
@@ -171,11 +170,7 @@ fn gather_topic(
     Ok(gathered.room() > 0 && gathered.deliveries.len() > before && passed_a_gap)
 }
 
-fn check_positions(
-    pages: &Pages,
-    positions: &[((Arc<str>, usize), Offset)],
-    inputs: &[Position],
-) -> Result<(), Error> {
+fn check_positions(pages: &Pages, positions: &[((Arc<str>, usize), Offset)], inputs: &[Position]) -> Result<(), Error> {
     for ((position, next), input) in positions.iter().zip(inputs) {
         let committed = pages.positions.get(position).copied().unwrap_or_default();
         let end = pages.bounds[position.1].end;
@@ -232,7 +227,8 @@ impl Log for Worker {
             let (on_disk, _) = shared.catalogue.lane(cursor.lane);
             let stored = shared.db.get_cf(book, on_disk.position(&self.group))?;
             let stored = stored.and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
-            cursor.next = stored.ok_or_else(|| shared.corrupt(cursor.lane, 0, "wanted a group's position of 8 bytes"))?;
+            cursor.next =
+                stored.ok_or_else(|| shared.corrupt(cursor.lane, 0, "wanted a group's position of 8 bytes"))?;
         }
         self.broken = false;
         Ok(())

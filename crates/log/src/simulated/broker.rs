@@ -197,7 +197,10 @@ impl Broker {
     }
 
     pub(crate) fn settle(&mut self) {
-        while !self.duplicates.is_empty() || !self.on_their_way.is_empty() || self.lanes().any(|lane| !lane.hidden.is_empty()) {
+        while !self.duplicates.is_empty()
+            || !self.on_their_way.is_empty()
+            || self.lanes().any(|lane| !lane.hidden.is_empty())
+        {
             self.tick();
         }
     }

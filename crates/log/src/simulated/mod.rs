@@ -18,6 +18,8 @@ use broker::Broker;
 use crate::{Append, Budget, Error, Offset, Partition, Producer, Reader, Stretch, Topic};
 
 mod broker;
+#[cfg(test)]
+mod tests;
 
 mod worker;
 
