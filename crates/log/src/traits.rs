@@ -150,8 +150,8 @@ pub trait Producer: Send + Sync {
     /// Appends the records, all or none, and returns their offsets in the same order once they are durable. Those of
     /// one topic and partition keep their order and follow one another.
     ///
-    /// A caller that hears an error other than a misuse cannot know whether the records are there, and sends them again:
-    /// at least once.
+    /// A caller that hears an error other than a misuse cannot know whether the records are there, and sends them
+    /// again: at least once.
     ///
     /// # Errors
     ///

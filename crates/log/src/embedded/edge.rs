@@ -1,9 +1,9 @@
 //! Group commit: many threads append, one of them writes for all, and one fsync answers them all.
 //!
-//! Whoever arrives while nobody leads becomes the leader, takes everything that waits, writes it as one batch (records of
-//! several callers share chunks), asks for one fsync, and wakes the others. Those who arrive meanwhile are the next group,
-//! so groups grow by themselves as the disk gets slower. The fsync is asked for after the write and not as part of it:
-//! workers' commits then need not wait for the disk behind it.
+//! Whoever arrives while nobody leads becomes the leader, takes everything that waits, writes it as one batch (records
+//! of several callers share chunks), asks for one fsync, and wakes the others. Those who arrive meanwhile are the next
+//! group, so groups grow by themselves as the disk gets slower. The fsync is asked for after the write and not as part
+//! of it: workers' commits then need not wait for the disk behind it.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

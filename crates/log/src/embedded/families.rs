@@ -7,8 +7,8 @@ use rocksdb::{
 use super::Durability;
 use super::keys::{BOOK, RECORDS};
 
-/// Memory that appended records fill before they go to disk. With two buffers a burst of commits goes on while the other
-/// is written out.
+/// Memory that appended records fill before they go to disk. With two buffers a burst of commits goes on while the
+/// other is written out.
 const RECORDS_BUFFER_BYTES: usize = 64 * 1024 * 1024;
 
 /// The book is a few kilobytes, rewritten with every commit.
@@ -35,9 +35,9 @@ pub fn configure(options: &mut Options, durability: Durability) {
 }
 
 /// Chunks are written at the tail of each lane, read in sequence, never looked up by key, and deleted in ranges. So:
-/// universal compaction (an append-only lane gains nothing from being merged level by level, and it writes each byte a few times
-/// instead of ten or more); no bloom filter; no block cache, so that a replay does not push the stitcher's state out of
-/// memory; blocks the size of a chunk.
+/// universal compaction (an append-only lane gains nothing from being merged level by level, and it writes each byte a
+/// few times instead of ten or more); no bloom filter; no block cache, so that a replay does not push the stitcher's
+/// state out of memory; blocks the size of a chunk.
 fn records() -> Options {
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_size(super::chunk::TARGET_BYTES);

@@ -1,9 +1,9 @@
 //! Who may write where next, and what may be read: the log's bounds, positions and leases in memory.
 //!
-//! Writers take turns without waiting for each other's disk writes. A writer *reserves* the offsets of its chunks, writes
-//! them (RocksDB inserts the batches of several threads at once), and *publishes* them in the order of reservation, so
-//! that no reader sees an offset before all smaller ones can be seen. Were the offsets instead handed out under a lock held
-//! over the write, the workers' state writes would queue behind each other.
+//! Writers take turns without waiting for each other's disk writes. A writer *reserves* the offsets of its chunks,
+//! writes them (RocksDB inserts the batches of several threads at once), and *publishes* them in the order of
+//! reservation, so that no reader sees an offset before all smaller ones can be seen. Were the offsets instead handed
+//! out under a lock held over the write, the workers' state writes would queue behind each other.
 //!
 //! A crash between two such writes can leave the later without the earlier: the earlier never happened, its inputs are
 //! read again, and its offsets stay empty, as after compaction.

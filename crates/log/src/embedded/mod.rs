@@ -4,11 +4,15 @@
 //! state can be neither ahead of the log nor behind it. Several threads commit at once ([`ledger`]), the edge's appends
 //! share their fsyncs ([`edge`]), and a reader is woken by the publication it waits for.
 //!
+//! A record can be read as soon as it is in the write-ahead log, and an append is answered only after its fsync. So a
+//! reader may see a record that a power failure then takes away, but everything that was made of it lies behind it in
+//! the same write-ahead log and goes with it.
+//!
 //! Offsets are dense, with two exceptions that readers pass over without noticing: what compaction removed, and what a
 //! crash kept from being written while a later commit was.
 //!
-//! What this log is not: it starts no thread and reads no clock ([`Embedded::maintain`] is told the time), and two processes
-//! cannot share it: RocksDB's lock sees to that.
+//! What this log is not: it starts no thread and reads no clock ([`Embedded::maintain`] is told the time), and two
+//! processes cannot share it: RocksDB's lock sees to that.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -91,8 +95,8 @@ impl Embedded {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// A worker of the group that reads these partitions of these topics, the first topic first. It takes the partitions from any other
-    /// worker of the group. A group that is new to a topic reads it from its start.
+    /// A worker of the group that reads these partitions of these topics, the first topic first. It takes the
+    /// partitions from any other worker of the group. A group that is new to a topic reads it from its start.
     ///
     /// # Errors
     ///

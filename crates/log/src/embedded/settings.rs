@@ -58,8 +58,8 @@ impl Cleanup {
     }
 }
 
-/// When the oldest records of a partition may go: as soon as one of the limits allows it, a chunk at a time, so somewhat more than
-/// the limit may stay and never less.
+/// When the oldest records of a partition may go: as soon as one of the limits allows it, a chunk at a time, so
+/// somewhat more than the limit may stay and never less.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Records older than so many milliseconds go.

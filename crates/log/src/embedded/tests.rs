@@ -566,6 +566,45 @@ fn a_queue_keeps_what_a_group_has_not_read_and_its_end_when_it_is_empty() {
 }
 
 #[test]
+fn upkeep_beside_writers_and_readers_disturbs_neither() {
+    let queue = Retention { max_records: Some(0), ..Retention::default() };
+    let fixture = Fixture::with(Cleanup::Delete(queue), Cleanup::Compact(eager()));
+    let log = fixture.open();
+    let mut stitch = worker(&log, "stitch", &[EVENTS], &[0]);
+    let mut serve = worker(&log, "serve", &[PROFILES], &[0]);
+    let writer = |topic: Topic| {
+        let log = log.clone();
+        move || {
+            for step in 0..400 {
+                log.append(vec![append(&topic, 0, &(step % 7).to_string(), &step.to_string())]).expect("written");
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let writers = [scope.spawn(writer(EVENTS)), scope.spawn(writer(PROFILES))];
+        let (mut read, mut last, mut newest) = (0, None, BTreeMap::new());
+        while newest.values().max() != Some(&399) || read < 400 {
+            for event in poll(&mut stitch, 10) {
+                assert_eq!(event.offset, read);
+                read += 1;
+            }
+            let inputs = vec![position(&EVENTS, 0, read)];
+            stitch.commit(Transaction { inputs, ..Transaction::default() }).expect("committed");
+            for profile in poll(&mut serve, 10) {
+                assert!(last < Some(profile.offset));
+                last = Some(profile.offset);
+                newest.insert(profile.record.key, profile.offset);
+            }
+            log.maintain(0).expect("maintained");
+        }
+        writers.into_iter().for_each(|writer| writer.join().expect("no panic"));
+    });
+    log.maintain(0).expect("maintained");
+    assert_eq!(read_all(&log, &PROFILES, 0).len(), 7);
+    assert_eq!(log.start_offset(&EVENTS, 0).expect("a start"), 400);
+}
+
+#[test]
 fn unknown_places_are_named() {
     let log = Fixture::new();
     let log = log.open();

@@ -74,7 +74,7 @@ impl Shared {
         let mut partitions = BTreeSet::new();
         let mut last: Option<(Table, &ColumnFamily)> = None;
         let mut last_partition = None;
-        for mutation in state.iter() {
+        for mutation in state.sorted() {
             let partition = Mutations::partition_of(mutation.key()).ok_or_else(|| partition_wanted(mutation))?;
             if last_partition.replace(partition) != Some(partition) {
                 partitions.insert(partition);

@@ -19,8 +19,8 @@ const DUPLICATE_TICKS: u64 = 20;
 pub(crate) struct Lane {
     records: Vec<Record>,
     visible: usize,
-    /// Ends of writes that are not in view yet, and the tick at which each comes into view. Ticks never fall, so that no
-    /// write is seen before an earlier one.
+    /// Ends of writes that are not in view yet, and the tick at which each comes into view. Ticks never fall, so that
+    /// no write is seen before an earlier one.
     hidden: VecDeque<(usize, u64)>,
 }
 

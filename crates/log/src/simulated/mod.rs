@@ -3,8 +3,8 @@
 //!
 //! A [`Cluster`] is the broker. The driver makes workers, gives partitions to them, appends, and lets time pass by
 //! [`Cluster::tick`]. It crashes a worker by dropping it: a transaction that was not committed is then gone. It makes a
-//! zombie by giving a worker's partitions away between the worker's poll and its commit. Everything else that happens is
-//! drawn from the generator handed in ([`Faults`]), so a seed tells the whole story again.
+//! zombie by giving a worker's partitions away between the worker's poll and its commit. Everything else that happens
+//! is drawn from the generator handed in ([`Faults`]), so a seed tells the whole story again.
 //!
 //! What it keeps to, as Kafka does: a transaction is whole or absent, its records are never seen before its commit,
 //! records of one partition are seen in order, and a lease that has passed to another commits nothing.
@@ -87,8 +87,8 @@ impl Cluster {
         Worker::new(self.clone(), id)
     }
 
-    /// Gives the partitions to the worker, whoever holds them. It hears of it when it polls; so does the one who lost them, or when it
-    /// commits. A partition that it holds already stays as it is.
+    /// Gives the partitions to the worker, whoever holds them. It hears of it when it polls; so does the one who lost
+    /// them, or when it commits. A partition that it holds already stays as it is.
     pub fn assign(&self, worker: WorkerId, partitions: &[Partition]) {
         self.broker().assign(worker, partitions);
     }

@@ -192,8 +192,8 @@ fn an_unknown_commit_happened_or_did_not_and_a_rewind_settles_it() {
     assert!(happened > 20 && did_not > 20, "{happened} and {did_not}");
 }
 
-/// A worker that counts what it reads, passes on what comes from outside, and keeps its counts in a store that dies with
-/// it.
+/// A worker that counts what it reads, passes on what comes from outside, and keeps its counts in a store that dies
+/// with it.
 struct Counter {
     log: Worker,
     counts: BTreeMap<Vec<u8>, u64>,
@@ -285,7 +285,8 @@ struct Trouble {
     duplicated: u64,
 }
 
-/// Workers crash, partitions move between poll and commit, commits are lost: and in the end everything was counted once.
+/// Workers crash, partitions move between poll and commit, commits are lost: and in the end everything was counted
+/// once.
 fn run(seed: u64) -> (Trouble, Vec<Delivery>) {
     let cluster = cluster(seed, Faults::HOSTILE);
     let mut random = ChaCha8Rng::seed_from_u64(seed ^ 0x5eed);
