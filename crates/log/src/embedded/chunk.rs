@@ -5,8 +5,10 @@
 //!
 //! ```text
 //! bytes_before u64 · newest_ms i64 · horizon_ms u64 · span u64 · count u32 · record*
-//! record = flags u8 · offset - base varint · timestamp i64 · key? · value? · headers?     (each a varint length,
-//! bytes) ```
+//! record = flags u8 · offset - base varint · timestamp i64 · key? · value? · headers?
+//! ```
+//!
+//! Keys, values and headers are a varint length and the bytes.
 
 use std::borrow::Cow;
 

@@ -53,7 +53,7 @@ impl Shared {
         let mut share = share;
         let (_, entry) = self.catalogue.lane(lane);
         let mut chunks = self.chunks(lane, from, end)?;
-        // Retention moves the start before it deletes: if the start is still before `from` now, this walk misses nothing.
+        // Retention moves the start before it deletes: if `from` is still in range now, this walk misses nothing.
         self.check_range(lane, from, self.ledger.bounds(lane))?;
         while let Some(chunk) = chunks.next()? {
             for record in chunk.records() {
