@@ -41,18 +41,12 @@ pub struct Standing {
     pub erased_at: Option<Timestamp>,
     /// The operator's newest word on blocking it.
     pub block: Option<Block>,
-    /// The version last published of the person id that derives from it; 0 where none ever was.
-    pub version: u64,
 }
 
 impl Standing {
-    /// Both standings in one: the latest erasure, the newest word, the highest version.
+    /// Both standings in one: the latest erasure and the newest word.
     pub fn join(self, other: Self) -> Self {
-        Self {
-            erased_at: self.erased_at.max(other.erased_at),
-            block: self.block.max(other.block),
-            version: self.version.max(other.version),
-        }
+        Self { erased_at: self.erased_at.max(other.erased_at), block: self.block.max(other.block) }
     }
 
     /// Whether a touchpoint received at this instant is forgotten.
@@ -74,14 +68,20 @@ pub struct Member {
     pub foreign: bool,
     /// Whether it was shared when the persons were last published.
     pub shared: bool,
+    /// Whether its owner was last told that it is shared.
+    pub told: bool,
     /// The person it belongs to, as last published: an index into [`Cluster::persons`].
     pub person: Option<u32>,
+    /// The version last published of the person id that derives from it; 0 where none ever was.
+    pub version: u64,
+    /// Where the person id that derives from it leads, as last published; none while it leads nowhere or is live.
+    pub redirect: Option<PersonId>,
 }
 
 impl Member {
     /// A member that no evidence names yet.
     pub fn new(identifier: Identifier, standing: Standing) -> Self {
-        Self { identifier, seen: None, standing, foreign: false, shared: false, person: None }
+        Self { identifier, seen: None, standing, foreign: false, shared: false, told: false, person: None, version: 0, redirect: None }
     }
 
     /// The person id that derives from this identifier.
@@ -115,7 +115,8 @@ pub struct Signature {
     pub key: SignatureKey,
     /// The identifiers: indexes into [`Cluster::members`], strongest first.
     pub members: Box<[u32]>,
-    /// How many distinct touchpoints.
+    /// How many distinct touchpoints; 0 where their effects were sent to another cluster, in which its strongest
+    /// identifier lives.
     pub count: u64,
     /// The oldest touchpoint and its event time.
     pub first: (Timestamp, EventRef),
@@ -219,6 +220,8 @@ pub struct Cluster {
     pub decrees: Vec<Decree>,
     /// The persons, as last published.
     pub persons: Vec<Person>,
+    /// The versions of the person ids of identifiers that were forgotten here, should they come back: sorted by key.
+    pub retired: Vec<(IdentifierKey, u64)>,
     /// Touchpoints that wait until every identifier they name is known to belong here.
     pub held: Vec<Observation>,
     /// Clusters that are arriving in pieces: the junior's root, and how many pieces are still to come. A piece that
@@ -251,16 +254,28 @@ impl Cluster {
 
     /// Adds a member, or joins what is known of it with what is said now.
     pub fn admit(&mut self, identifier: &Identifier, standing: Standing, foreign: bool) -> u32 {
-        let Some(index) = self.find(identifier.key()) else {
+        let index = self.find(identifier.key()).unwrap_or_else(|| {
             let mut member = Member::new(identifier.clone(), standing);
-            member.foreign = foreign;
+            member.version = self.take_retired(identifier.key());
             self.members.push(member);
-            return index_of(self.members.len() - 1);
-        };
+            index_of(self.members.len() - 1)
+        });
         let member = &mut self.members[index as usize];
         member.standing = member.standing.join(standing);
         member.foreign = foreign;
         index
+    }
+
+    fn take_retired(&mut self, key: IdentifierKey) -> u64 {
+        let place = self.retired.binary_search_by_key(&key, |(key, _)| *key);
+        place.map_or(0, |place| self.retired.remove(place).1)
+    }
+
+    fn retire(&mut self, key: IdentifierKey, version: u64) {
+        match self.retired.binary_search_by_key(&key, |(key, _)| *key) {
+            Ok(place) => self.retired[place].1 = self.retired[place].1.max(version),
+            Err(place) => self.retired.insert(place, (key, version)),
+        }
     }
 
     /// Adds a touchpoint to the evidence. Every identifier must be a member. Returns the index of its signature and
@@ -303,25 +318,38 @@ impl Cluster {
     }
 
     /// Takes over all of another cluster: its members, evidence, decrees, persons and what it holds. Returns where
-    /// each of the other's signatures now stands.
-    pub fn absorb(&mut self, other: Cluster) -> Vec<usize> {
+    /// each of the other's signatures now stands, and whether effects of one signature had been folded by both.
+    pub fn absorb(&mut self, other: Cluster) -> (Vec<usize>, bool) {
         let persons = index_of(self.persons.len());
         let renumbered: Vec<u32> = other.members.iter().map(|member| self.absorb_member(member, persons)).collect();
         self.persons.extend(other.persons.into_iter().map(|person| Person {
             anchor: renumbered[person.anchor as usize],
             profile: person.profile,
         }));
+        let counted = |cluster: &Self, signature: &Signature| {
+            cluster.find_signature(signature.key).is_some_and(|place| cluster.signatures[place].count > 0)
+        };
+        let twofold = other.signatures.iter().any(|signature| signature.count > 0 && counted(self, signature));
         let places = other.signatures.into_iter().map(|signature| self.absorb_signature(signature, &renumbered)).collect();
         for decree in other.decrees {
             self.decree(decree);
         }
         self.held.extend(other.held);
+        for (key, version) in other.retired {
+            match self.find(key) {
+                Some(member) => {
+                    let member = &mut self.members[member as usize];
+                    member.version = member.version.max(version);
+                }
+                None => self.retire(key, version),
+            }
+        }
         for (root, pieces) in other.arriving {
             self.await_pieces(root, pieces);
         }
         self.stale |= other.stale;
         self.plain = false;
-        places
+        (places, twofold)
     }
 
     fn absorb_member(&mut self, other: &Member, persons: u32) -> u32 {
@@ -330,6 +358,7 @@ impl Cluster {
             None => {
                 let mut member = Member::new(other.identifier.clone(), other.standing);
                 member.foreign = true;
+                member.version = self.take_retired(other.identifier.key());
                 self.members.push(member);
                 index_of(self.members.len() - 1)
             }
@@ -338,11 +367,14 @@ impl Cluster {
         member.standing = member.standing.join(other.standing);
         member.foreign &= other.foreign;
         member.shared |= other.shared;
+        member.told |= other.told;
         // Published by both: neither word is known to be the last one, so it will be said anew.
         member.person = match (member.person, other.person) {
             (Some(_), Some(_)) => None,
             (mine, theirs) => mine.or(theirs.map(|person| person + persons)),
         };
+        member.version = member.version.max(other.version);
+        member.redirect = member.redirect.or(other.redirect);
         if let Some((first, last)) = other.seen {
             member.see(first, last);
         }
@@ -390,6 +422,16 @@ impl Cluster {
         Some(live.find(|member| !shared(*member)).unwrap_or(strongest))
     }
 
+    /// Where the effect of a signature belongs if not here: the place, in the signature, of its strongest identifier that
+    /// is not blocked, where every such identifier is shared and that one lives in another cluster.
+    pub fn stray(&self, signature: &Signature, shared: impl Fn(u32) -> bool) -> Option<usize> {
+        let mut candidates =
+            signature.members.iter().enumerate().filter(|(_, member)| !self.member(**member).is_blocked());
+        let (strongest, member) = candidates.next()?;
+        let all_shared = shared(*member) && candidates.all(|(_, member)| shared(*member));
+        (all_shared && self.member(*member).foreign).then_some(strongest)
+    }
+
     /// Looks again at when each member was seen, from the evidence that is left.
     pub fn review_sightings(&mut self) {
         for member in &mut self.members {
@@ -410,15 +452,16 @@ impl Cluster {
         }
     }
 
-    /// Drops the members that no evidence names, except those that something still waits for. Returns them.
-    pub fn drop_unseen(&mut self) -> Vec<Member> {
+    /// Drops the members that no evidence names, except those that something still waits for. Of each only a keyed hash
+    /// and the version of its person id are kept.
+    pub fn drop_unseen(&mut self) {
         let kept = |member: &Member, cluster: &Self| {
             member.seen.is_some()
                 || cluster.held.iter().any(|held| held.identifiers.contains(&member.identifier))
                 || cluster.decrees.iter().any(|decree| decree.pair.contains(&member.identifier))
         };
         if self.members.iter().all(|member| kept(member, self)) {
-            return Vec::new();
+            return;
         }
         let keep: Vec<bool> = self.members.iter().map(|member| kept(member, self)).collect();
         let mut renumbered = Vec::with_capacity(keep.len());
@@ -435,10 +478,13 @@ impl Cluster {
         for person in &mut self.persons {
             person.anchor = renumbered[person.anchor as usize];
         }
-        let (kept, dropped): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.members).into_iter().zip(keep).partition(|(_, keep)| *keep);
-        self.members = kept.into_iter().map(|(member, _)| member).collect();
-        dropped.into_iter().map(|(member, _)| member).collect()
+        for (member, keep) in std::mem::take(&mut self.members).into_iter().zip(keep) {
+            if keep {
+                self.members.push(member);
+            } else if member.version > 0 {
+                self.retire(member.identifier.key(), member.version);
+            }
+        }
     }
 }
 

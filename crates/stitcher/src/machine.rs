@@ -64,7 +64,7 @@ impl Ruling {
                 .map_err(|why| format!("identifier `{namespace}:{value}`: {why}"))
         };
         let cause = Cause { directive: true, event: event.clone(), position: position.clone() };
-        let stand = |erased_at, block| Standing { erased_at, block, version: 0 };
+        let stand = |erased_at, block| Standing { erased_at, block };
         let block = |blocked| Some(Block { at: directive.at, blocked });
         Ok(match &directive.order {
             Order::Link(pair) | Order::Unlink(pair) => {
@@ -221,7 +221,7 @@ impl<R: Reader> Machine<R> {
                     | Message::Union { junior: root, .. } => roots.push(*root),
                     Message::Claim { identifier, .. }
                     | Message::Share { identifier, .. } => identifiers.push((*partition, identifier.key())),
-                    Message::Reparent { identifier, .. } | Message::Forget { identifier, .. } => identifiers.push((*partition, *identifier)),
+                    Message::Reparent { identifier, .. } => identifiers.push((*partition, *identifier)),
                     Message::Enter { observation, entry, .. } => {
                         identifiers.push((*partition, observation.identifiers[*entry as usize].key()));
                     }
@@ -267,11 +267,6 @@ impl<R: Reader> Machine<R> {
             Message::Reparent { identifier, root } => self.reparent(identifier, root),
             Message::Share { identifier, shared } => self.share(identifier, shared),
             Message::Stand { root, identifier, standing, cause } => self.stand(root, identifier, standing, cause),
-            Message::Forget { identifier, standing } => {
-                let parent = self.memory.parent_mut(self.here, identifier)?;
-                parent.standing = parent.standing.join(standing);
-                Ok(())
-            }
             Message::Ordain { decree } => self.ordain(decree),
             Message::Decree { root, decree } => self.decree(root, decree),
             Message::Resolve { root } => self.resolve_now(root),
@@ -327,7 +322,7 @@ impl<R: Reader> Machine<R> {
                 let owner = self.owner(&observation.identifiers[entry as usize + 1]);
                 self.send(owner, Message::Enter { observation, entry: entry + 1, finally: false });
             } else {
-                self.return_to_strongest(observation);
+                self.send_home(observation, 0);
             }
             return Ok(());
         }
@@ -340,10 +335,10 @@ impl<R: Reader> Machine<R> {
         }
     }
 
-    /// Every identifier is shared: the touchpoint stays with the strongest.
-    pub(crate) fn return_to_strongest(&mut self, observation: Observation) {
-        let owner = self.owner(&observation.identifiers[0]);
-        self.send(owner, Message::Enter { observation, entry: 0, finally: true });
+    /// Every identifier that counts is shared: the touchpoint stays with the strongest, number `entry`.
+    pub(crate) fn send_home(&mut self, observation: Observation, entry: u32) {
+        let owner = self.owner(&observation.identifiers[entry as usize]);
+        self.send(owner, Message::Enter { observation, entry, finally: true });
     }
 
     /// The root that an identifier of this partition belongs to. One that nobody claimed becomes a root of its own.
@@ -478,11 +473,9 @@ impl<R: Reader> Machine<R> {
         work.moved = true;
         work.resolution = None;
         // A foreign identifier that comes home, or news of it, may take evidence away or give it to somebody else.
-        if cluster.member(member).seen.is_some() {
-            work.refold = true;
-            if standing.erased_at > before.erased_at {
-                self.forget_evidence(root, identifier.key())?;
-            }
+        work.refold |= cluster.member(member).seen.is_some();
+        if standing.erased_at > before.erased_at {
+            self.forget_evidence(root, identifier.key())?;
         }
         cluster_review(&mut self.memory, root)?;
         self.release(root)
@@ -551,12 +544,12 @@ impl<R: Reader> Machine<R> {
             senior = root;
         }
         let Ok((cluster, work)) = self.memory.cluster(senior)?.live() else { unreachable!("the loop ends at one") };
-        let places = cluster.absorb(junior);
+        let (places, twofold) = cluster.absorb(junior);
         let place = |place: u32| u32::try_from(places[place as usize]).expect("a place among the signatures");
         work.fresh.extend(junior_work.fresh.iter().map(|(signature, recorded)| (place(*signature), *recorded)));
         work.changed = true;
         work.moved = true;
-        work.refold |= junior_work.refold;
+        work.refold |= junior_work.refold | twofold;
         work.resolution = None;
         work.cause = junior_work.cause.or(work.cause.take());
         self.reclaim(senior)
@@ -566,6 +559,10 @@ impl<R: Reader> Machine<R> {
     fn send_away(&mut self, senior: Root, junior: Root, cluster: Cluster) -> Result<(), store::Error> {
         let mut effects = Vec::with_capacity(cluster.signatures.len());
         for signature in &cluster.signatures {
+            if signature.count == 0 {
+                effects.push(Vec::new());
+                continue;
+            }
             effects.push(self.memory.effects(self.here, signature.key)?);
             self.memory.drop_effects(self.here, signature.key);
         }
@@ -631,6 +628,8 @@ impl<R: Reader> Machine<R> {
             cluster.held.iter().flat_map(|held| strangers(cluster, &held.identifiers)).collect();
         let linked = cluster.decrees.iter().filter(|decree| decree.linked);
         waited_for.extend(linked.flat_map(|decree| strangers(cluster, &decree.pair)));
+        let foreign = cluster.members.iter().filter(|member| member.foreign);
+        waited_for.extend(foreign.map(|member| member.identifier.clone()));
         waited_for.sort();
         waited_for.dedup();
         self.claim_all(root, waited_for);
@@ -661,9 +660,7 @@ impl<R: Reader> Machine<R> {
         let askers = std::mem::take(&mut parent.askers);
         let Some(home) = parent.root else { return Ok(()) };
         for asker in askers {
-            let identifier = identifier.clone();
-            self.send(asker.partition, Message::Claimed { root: asker, identifier, standing });
-            self.unite(home, asker, None);
+            self.unite(home, asker, Some((asker, identifier.clone(), standing)));
         }
         Ok(())
     }
@@ -726,12 +723,14 @@ impl<R: Reader> Machine<R> {
             .signatures
             .iter()
             .filter(|signature| signature.members.contains(&index))
-            .map(|signature| (signature.key, signature.received))
+            .map(|signature| (signature.key, signature.received, signature.count))
             .collect();
         let mut forgotten = false;
-        for (signature, received) in named {
+        for (signature, received, count) in named {
             let mut kept = None;
-            if received <= erased_at {
+            if count == 0 {
+                // Its effects are another cluster's, which is told of the erasure as this one was.
+            } else if received <= erased_at {
                 self.memory.drop_effects(here, signature);
             } else {
                 let (keep, drop): (Vec<_>, Vec<_>) = self

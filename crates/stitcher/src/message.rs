@@ -97,13 +97,6 @@ pub enum Message {
         /// The directive that taught it.
         cause: Cause,
     },
-    /// To the owner of an identifier: no evidence names it any more; keep the version of the person it stood for.
-    Forget {
-        /// The identifier.
-        identifier: IdentifierKey,
-        /// What its home knew of it.
-        standing: Standing,
-    },
     /// To the owner of the first identifier of a decree: find its cluster.
     Ordain {
         /// The decree.

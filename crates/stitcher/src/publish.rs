@@ -1,7 +1,7 @@
 //! Publishing: what the policy makes of the clusters that a step touched, against what was published before.
 
 use musubi_core::change::{Kind, Output, ProfileChange, Snapshot};
-use musubi_core::cluster::{Cluster, Observation, Person};
+use musubi_core::cluster::{Cluster, Member, Observation, Person, Signature};
 use musubi_core::forest::Root;
 use musubi_core::identifier::Identifier;
 use musubi_core::person::PersonId;
@@ -54,11 +54,10 @@ impl<R: Reader> Machine<R> {
         }
         let resolution = resolve(cluster, &policy);
         let mut news = Vec::new();
-        for (member, shared) in cluster.members.iter().zip(&resolution.shared) {
-            let key = member.identifier.key();
-            let known = work.told.iter().rev().find(|(told, _)| *told == key).map_or(member.shared, |(_, told)| *told);
-            if !member.foreign && known != *shared {
-                work.told.push((key, *shared));
+        for (member, shared) in cluster.members.iter_mut().zip(&resolution.shared) {
+            if !member.foreign && member.told != *shared {
+                member.told = *shared;
+                work.changed = true;
                 news.push((member.identifier.clone(), *shared));
             }
         }
@@ -67,14 +66,14 @@ impl<R: Reader> Machine<R> {
         for (identifier, shared) in news {
             self.send(identifier.owner(self.partitions), Message::Share { identifier, shared });
         }
-        for place in strayed {
-            self.return_effects(root, place)?;
+        for (place, entry) in strayed {
+            self.return_effects(root, place, entry)?;
         }
         Ok(())
     }
 
-    /// Sends the effects of a signature whose identifiers are all shared to where the strongest of them lives.
-    fn return_effects(&mut self, root: Root, place: usize) -> Result<(), store::Error> {
+    /// Sends the effects of a signature to where its identifier number `entry` lives.
+    fn return_effects(&mut self, root: Root, place: usize, entry: usize) -> Result<(), store::Error> {
         let Ok((cluster, work)) = self.memory.cluster(root)?.live() else { return Ok(()) };
         let signature = &cluster.signatures[place];
         let key = signature.key;
@@ -82,10 +81,8 @@ impl<R: Reader> Machine<R> {
             signature.members.iter().map(|member| cluster.member(*member).identifier.clone()).collect();
         let position = work.cause.as_ref().map(|cause| cause.position.clone());
         let effects = self.memory.effects(root.partition, key)?;
-        if effects.is_empty() {
-            return Ok(());
-        }
-        if let Ok((_, work)) = self.memory.cluster(root)?.live() {
+        if let Ok((cluster, work)) = self.memory.cluster(root)?.live() {
+            cluster.signatures[place].count = 0;
             work.refold = true;
         }
         self.memory.drop_effects(root.partition, key);
@@ -93,7 +90,8 @@ impl<R: Reader> Machine<R> {
         let position = position.unwrap_or_else(nowhere);
         for (event, effect) in effects {
             let identifiers = identifiers.clone();
-            self.return_to_strongest(Observation { identifiers, effect, event, position: position.clone() });
+            let entry = u32::try_from(entry).expect("a touchpoint has few identifiers");
+            self.send_home(Observation { identifiers, effect, event, position: position.clone() }, entry);
         }
         Ok(())
     }
@@ -136,15 +134,10 @@ impl<R: Reader> Machine<R> {
         if cluster.members.len() > max_cluster {
             self.effects.alerts.push(alert(root, &cluster));
         }
-        let forgotten = cluster.drop_unseen();
+        cluster.drop_unseen();
         if let Ok((place, kept)) = self.memory.cluster(root)?.live() {
             *place = cluster;
             *kept = Work { changed: true, ..Work::default() };
-        }
-        for member in forgotten {
-            let owner = member.identifier.owner(self.partitions);
-            let (identifier, standing) = (member.identifier.key(), member.standing);
-            self.send(owner, Message::Forget { identifier, standing });
         }
         Ok(())
     }
@@ -163,9 +156,10 @@ impl<R: Reader> Machine<R> {
         let reshaped = work.moved || work.refold || cluster.stale || !cluster.plain || before.is_empty();
         let census = if reshaped { Census::take(cluster, &before, resolution) } else { Census::unmoved(cluster) };
         self.say_changes(cluster, work, resolution, &before, &census);
-        self.say_ends(cluster, work, resolution, &before, &census);
         if reshaped {
             self.say_identities(cluster, resolution, &before);
+            self.say_redirects(cluster, resolution, &before, &census);
+            self.say_ends(cluster, work, resolution, &before, &census);
         }
         for (member, (person, shared)) in
             cluster.members.iter_mut().zip(resolution.person.iter().zip(&resolution.shared))
@@ -216,6 +210,9 @@ impl<R: Reader> Machine<R> {
             for signature in &cluster.signatures {
                 let new = person_of(cluster, resolution, signature).filter(|new| fate.refold[*new as usize]);
                 let Some(new) = new else { continue };
+                if signature.count == 0 {
+                    continue;
+                }
                 for (_, effect) in self.memory.effects(root.partition, signature.key)? {
                     persons[new as usize].profile.observe(&effect, &policy);
                 }
@@ -246,8 +243,8 @@ impl<R: Reader> Machine<R> {
             let person_id = cluster.members[anchor].person_id();
             let identify = |members: &[u32]| sorted(members.iter().map(|member| &cluster.member(*member).identifier));
             let (joined, left) = (identify(&life.joined), identify(&life.left));
-            cluster.members[anchor].standing.version += 1;
-            let version = cluster.members[anchor].standing.version;
+            cluster.members[anchor].version += 1;
+            let version = cluster.members[anchor].version;
             self.effects.outputs.push(Output::Change(ProfileChange {
                 person_id,
                 version,
@@ -267,7 +264,7 @@ impl<R: Reader> Machine<R> {
         }
     }
 
-    /// What is said of each person that is no more. The redirect comes before the end.
+    /// What is said of each person that is no more, after the redirect that tells where it went.
     fn say_ends(
         &mut self,
         cluster: &mut Cluster,
@@ -281,9 +278,8 @@ impl<R: Reader> Machine<R> {
             let anchor = person.anchor as usize;
             let person_id = cluster.members[anchor].person_id();
             let into = end.into.map(|new| id_at(cluster, resolution, new));
-            cluster.members[anchor].standing.version += 1;
-            let version = cluster.members[anchor].standing.version;
-            self.effects.outputs.push(Output::Redirect(person_id, into));
+            cluster.members[anchor].version += 1;
+            let version = cluster.members[anchor].version;
             self.effects.outputs.push(Output::Change(ProfileChange {
                 person_id,
                 version,
@@ -299,23 +295,40 @@ impl<R: Reader> Machine<R> {
         }
     }
 
-    /// Where each identifier belongs now, and where each id that is no longer live leads.
+    /// Where each identifier belongs now.
     fn say_identities(&mut self, cluster: &Cluster, resolution: &Resolution, before: &[Person]) {
-        let old_id = |old: u32| cluster.member(before[old as usize].anchor).person_id();
         for (member, person) in cluster.members.iter().zip(&resolution.person) {
-            let was = member.person.map(old_id);
+            let was = member.person.map(|old| cluster.member(before[old as usize].anchor).person_id());
             let is = person.map(|new| id_at(cluster, resolution, new));
-            let own = member.person_id();
             if was != is && !member.foreign {
                 self.effects.outputs.push(Output::Identity(member.identifier.clone(), is));
             }
-            let was_live = before.iter().any(|person| cluster.member(person.anchor).identifier == member.identifier);
-            let revived = is == Some(own) && !was_live && member.standing.version > 1;
-            let led_elsewhere = is != Some(own) && !was_live && member.standing.version > 0 && was != is;
-            if revived {
-                self.effects.outputs.push(Output::Redirect(own, None));
-            } else if led_elsewhere {
-                self.effects.outputs.push(Output::Redirect(own, is));
+        }
+    }
+
+    /// Where each id that is no longer live leads: always straight to a live one. A forgotten identifier's leads nowhere.
+    fn say_redirects(&mut self, cluster: &mut Cluster, resolution: &Resolution, before: &[Person], census: &Census) {
+        let id = |new: u32| id_at(cluster, resolution, new);
+        let ends: Vec<(PersonId, Option<PersonId>)> = census
+            .ends
+            .iter()
+            .map(|(old, end)| (cluster.member(before[*old as usize].anchor).person_id(), end.into.map(id)))
+            .collect();
+        let after_end = |person: PersonId| ends.iter().find(|(ended, _)| *ended == person).map(|(_, into)| *into);
+        let leads = |member: &Member, person: Option<u32>| {
+            let own = member.person_id();
+            let is = person.map(id);
+            if is == Some(own) || member.seen.is_none() || member.version == 0 {
+                return None;
+            }
+            is.or_else(|| after_end(own).or_else(|| Some(member.redirect.map(|to| after_end(to).unwrap_or(Some(to)))?))?)
+        };
+        let redirects: Vec<Option<PersonId>> =
+            cluster.members.iter().zip(&resolution.person).map(|(member, person)| leads(member, *person)).collect();
+        for (member, redirect) in cluster.members.iter_mut().zip(redirects) {
+            if member.redirect != redirect {
+                member.redirect = redirect;
+                self.effects.outputs.push(Output::Redirect(member.person_id(), redirect));
             }
         }
     }
@@ -327,7 +340,7 @@ pub fn snapshot(cluster: &Cluster, resolution: &Resolution, person: u32) -> Snap
     let anchor = resolution.anchors[person as usize];
     Snapshot {
         person_id: cluster.member(anchor).person_id(),
-        version: cluster.member(anchor).standing.version,
+        version: cluster.member(anchor).version,
         shared: resolution.shared[anchor as usize],
         identifiers: sorted(members.map(|member: u32| &cluster.member(member).identifier)),
         profile: cluster.persons[person as usize].profile.clone(),
@@ -353,30 +366,23 @@ fn needs_resolution(cluster: &Cluster, work: &Work, max_cluster: usize) -> bool 
     news && !holds && !throttled && work.resolution.is_none() && cluster.arriving.is_empty()
 }
 
-/// The signatures whose effects belong to a shared identifier that lives elsewhere.
-fn strayed(cluster: &Cluster, resolution: &Resolution) -> Vec<usize> {
+/// The signatures whose effects belong to a shared identifier that lives elsewhere, each with that one's place in it.
+fn strayed(cluster: &Cluster, resolution: &Resolution) -> Vec<(usize, usize)> {
     if resolution.plain || !cluster.members.iter().any(|member| member.foreign) {
         return Vec::new();
     }
-    let strays = |members: &[u32]| {
-        cluster.member(members[0]).foreign && members.iter().all(|member| resolution.shared[*member as usize])
-    };
-    (0..cluster.signatures.len()).filter(|place| strays(&cluster.signatures[*place].members)).collect()
+    let stray = |signature: &Signature| cluster.stray(signature, |member| resolution.shared[member as usize]);
+    let counted = cluster.signatures.iter().enumerate().filter(|(_, signature)| signature.count > 0);
+    counted.filter_map(|(place, signature)| Some((place, stray(signature)?))).collect()
 }
 
 /// The person that the effects of a signature go to.
-fn person_of(
-    cluster: &Cluster,
-    resolution: &Resolution,
-    signature: &musubi_core::cluster::Signature,
-) -> Option<u32> {
-    if cluster.member(signature.members[0]).foreign
-        && signature.members.iter().all(|member| resolution.shared[*member as usize])
-    {
+fn person_of(cluster: &Cluster, resolution: &Resolution, signature: &Signature) -> Option<u32> {
+    let shared = |member: u32| resolution.shared[member as usize];
+    if cluster.stray(signature, shared).is_some() {
         return None;
     }
-    let beneficiary = cluster.beneficiary(signature, |member| resolution.shared[member as usize])?;
-    resolution.person[beneficiary as usize]
+    resolution.person[cluster.beneficiary(signature, shared)? as usize]
 }
 
 fn id_at(cluster: &Cluster, resolution: &Resolution, person: u32) -> PersonId {

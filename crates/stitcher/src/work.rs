@@ -1,7 +1,6 @@
 //! What one step has done to one cluster, before its persons are published anew.
 
 use musubi_core::change::Cause;
-use musubi_core::identifier::IdentifierKey;
 use musubi_core::resolve::Resolution;
 
 /// The work of a step on a cluster.
@@ -21,6 +20,4 @@ pub(crate) struct Work {
     pub(crate) cause: Option<Cause>,
     /// What the policy makes of it, while nothing has moved since.
     pub(crate) resolution: Option<Resolution>,
-    /// What was told to owners of members about sharing in this step.
-    pub(crate) told: Vec<(IdentifierKey, bool)>,
 }

@@ -8,6 +8,7 @@ use musubi_core::cluster::{Block, Decree, Member, Observation, Person, Signature
 use musubi_core::decimal::{Decimal, Parts};
 use musubi_core::forest::Root;
 use musubi_core::identifier::{Identifier, IdentifierKey, NamespaceId};
+use musubi_core::person::PersonId;
 use musubi_core::profile::{
     Activity, ChannelFold, Computed, Consent, Fold, Membership, PerCurrency, Profile, Recent, Stamped, Trait,
     TraitState,
@@ -62,7 +63,6 @@ macro_rules! fields {
         }
     )* };
 }
-pub(crate) use fields;
 
 macro_rules! bytes {
     ($($type:ident)*) => { $(
@@ -79,7 +79,7 @@ macro_rules! bytes {
     )* };
 }
 
-bytes! { IdentifierKey SignatureKey EventKey }
+bytes! { IdentifierKey SignatureKey EventKey PersonId }
 
 fields! {
     Root { key, partition }
@@ -87,8 +87,8 @@ fields! {
     Position { topic, partition, offset }
     Cause { directive, event, position }
     Block { at, blocked }
-    Standing { erased_at, block, version }
-    Member { identifier, seen, standing, foreign, shared, person }
+    Standing { erased_at, block }
+    Member { identifier, seen, standing, foreign, shared, told, person, version, redirect }
     Signature { key, members, count, first, last, received, sources }
     Decree { pair, at, linked, cause }
     Person { anchor, profile }

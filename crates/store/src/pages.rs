@@ -103,6 +103,7 @@ fn encode_head(cluster: &Cluster, further_members: usize, further_signatures: us
 fn encode_rest(cluster: &Cluster, out: &mut Vec<u8>) {
     cluster.decrees.encode(out);
     cluster.persons.encode(out);
+    cluster.retired.encode(out);
     cluster.held.encode(out);
     cluster.arriving.encode(out);
     out.push(u8::from(cluster.plain) | u8::from(cluster.stale) << 1 | u8::from(cluster.queued) << 2);
@@ -124,6 +125,7 @@ impl Decode for Cluster {
             signatures: Decode::decode(input)?,
             decrees: Decode::decode(input)?,
             persons: Decode::decode(input)?,
+            retired: Decode::decode(input)?,
             held: Decode::decode(input)?,
             arriving: Decode::decode(input)?,
             ..Self::default()

@@ -126,7 +126,7 @@ impl Rocks {
     pub fn write(&self, fill: impl FnOnce(&mut RocksBatch<'_>)) -> Result<(), Error> {
         let mut batch = RocksBatch { rocks: self, batch: WriteBatch::default() };
         fill(&mut batch);
-        Ok(self.database.write(&batch.batch)?)
+        Ok(self.database.write(batch.batch)?)
     }
 }
 

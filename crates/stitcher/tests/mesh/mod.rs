@@ -132,7 +132,7 @@ impl Mesh {
         let mut heard = 0;
         while self.hear_one(heard) {
             heard += 1;
-            assert!(heard < 100_000, "the mesh does not come to rest");
+            assert!(heard < 3_000, "the mesh does not come to rest");
         }
     }
 
