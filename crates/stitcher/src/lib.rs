@@ -9,9 +9,10 @@ mod memory;
 mod message;
 mod publish;
 mod transfer;
+mod wire;
 mod work;
 
-pub use machine::{Alert, Effects, Input, Machine, Ruling, Verdict};
+pub use machine::{Alert, Effects, Input, Machine, Options, Ruling, Verdict};
 pub use memory::Capacity;
 pub use message::{Entry, Message, Piece};
 pub use publish::{snapshot, standing_resolution};
