@@ -14,6 +14,6 @@ mod touchpoint;
 
 pub use digest::content_digest;
 pub use malformed::{Malformed, Reason};
-pub use read::{Line, MAX_DEPTH, MAX_LINE, Parser};
+pub use read::{Line, MAX_DEPTH, MAX_LINE, Parser, is_directive};
 pub use time::{parse_time, render_time};
 pub use touchpoint::{render_touchpoint, render_value};

@@ -29,7 +29,10 @@ pub fn render_touchpoint(touchpoint: &Touchpoint, out: &mut Vec<u8>) {
     if touchpoint.household.is_some() || touchpoint.account.is_some() {
         let mut context = Object::open(object.field("context"));
         let parts = [("household", &touchpoint.household), ("account", &touchpoint.account)];
-        parts.into_iter().filter_map(|(name, id)| Some((name, id.as_ref()?))).for_each(|(name, id)| context.text(name, id));
+        parts
+            .into_iter()
+            .filter_map(|(name, id)| Some((name, id.as_ref()?)))
+            .for_each(|(name, id)| context.text(name, id));
         context.close();
     }
     object.close();

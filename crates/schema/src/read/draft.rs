@@ -67,9 +67,7 @@ impl Draft {
 }
 
 /// As many identifiers as a directive names.
-fn exactly<const COUNT: usize>(
-    identifiers: Vec<(Arc<str>, Arc<str>)>,
-) -> Result<[(Arc<str>, Arc<str>); COUNT], Fault> {
+fn exactly<const COUNT: usize>(identifiers: Vec<(Arc<str>, Arc<str>)>) -> Result<[(Arc<str>, Arc<str>); COUNT], Fault> {
     identifiers.try_into().map_err(|found: Vec<_>| {
         let reason = if found.len() < COUNT { Reason::MissingField } else { Reason::WrongType };
         Fault { reason, detail: format!("wanted {COUNT} in `identifiers`, found {}", found.len()) }
@@ -313,6 +311,16 @@ impl<'de, T: Fill> Visitor<'de> for Part<'_, T> {
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(mut self, _: u64) -> Result<(), E> {
+        self.wrong("a number");
+        Ok(())
+    }
+
+    fn visit_i64<E>(mut self, _: i64) -> Result<(), E> {
+        self.wrong("a number");
         Ok(())
     }
 

@@ -177,12 +177,7 @@ fn lacking(required: &[(&str, bool)], source: Option<Arc<str>>, event_id: Option
 
 fn malformed(fault: Fault, source: Option<Arc<str>>, event_id: Option<Arc<str>>) -> Malformed {
     let owned = |text: Option<Arc<str>>| text.map(|text| text.as_ref().to_owned());
-    Malformed {
-        reason: fault.reason.as_str(),
-        detail: fault.detail,
-        source: owned(source),
-        event_id: owned(event_id),
-    }
+    Malformed { reason: fault.reason.as_str(), detail: fault.detail, source: owned(source), event_id: owned(event_id) }
 }
 
 #[cfg(test)]

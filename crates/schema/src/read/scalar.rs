@@ -5,7 +5,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// The key under which `serde_json` hands out a number's text. An object with this one key reads as a number.
+/// The key under which `serde_json` hands out the text of a number that is not a whole one of 64 bits. A sender's
+/// object that begins with this key, which none has by chance, is read as a number or refused.
 pub(super) const NUMBER: &str = "$serde_json::private::Number";
 
 /// A JSON value of which only a text or a number is of use.
@@ -50,6 +51,14 @@ impl<'de> Visitor<'de> for ScalarVisitor {
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
         Ok(Scalar::Null)
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Scalar::Number(number.to_string()))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Scalar::Number(number.to_string()))
     }
 
     fn visit_bool<E>(self, truth: bool) -> Result<Self::Value, E> {
