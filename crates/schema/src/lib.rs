@@ -9,11 +9,15 @@ mod interner;
 mod json;
 mod malformed;
 mod read;
+mod render;
+#[cfg(test)]
+mod samples;
 mod time;
 mod touchpoint;
 
 pub use digest::content_digest;
 pub use malformed::{Malformed, Reason};
 pub use read::{Line, MAX_DEPTH, MAX_LINE, Parser, is_directive};
+pub use render::{Quarantined, render_change, render_identity, render_profile, render_quarantined, render_redirect};
 pub use time::{parse_time, render_time};
 pub use touchpoint::{render_touchpoint, render_value};

@@ -29,6 +29,8 @@ pub(super) struct Draft {
     pub(super) consent: Vec<(Arc<str>, bool)>,
     pub(super) household: Option<Arc<str>>,
     pub(super) account: Option<Arc<str>>,
+    /// Whether the key `directive` is there, whatever it holds.
+    pub(super) is_directive: bool,
     pub(super) directive: Option<Arc<str>>,
     pub(super) directive_id: Option<Arc<str>>,
     pub(super) at: Option<Timestamp>,
@@ -155,7 +157,10 @@ impl<'de> Visitor<'de> for Top<'_> {
                 Key::EventId => draft.event_id = text(map.next_value()?, "event_id", &mut faults.touchpoint),
                 Key::OccurredAt => draft.occurred_at = time(map.next_value()?, "occurred_at", &mut faults.touchpoint),
                 Key::ReceivedAt => draft.received_at = time(map.next_value()?, "received_at", &mut faults.touchpoint),
-                Key::Directive => draft.directive = name(&mut map, "directive", names, &mut faults.directive)?,
+                Key::Directive => {
+                    draft.is_directive = true;
+                    draft.directive = name(&mut map, "directive", names, &mut faults.directive)?;
+                }
                 Key::DirectiveId => draft.directive_id = text(map.next_value()?, "directive_id", &mut faults.directive),
                 Key::At => draft.at = time(map.next_value()?, "at", &mut faults.directive),
                 Key::Identifiers => {

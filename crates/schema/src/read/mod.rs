@@ -55,7 +55,7 @@ impl Parser {
     /// [`Malformed`], as for [`Self::parse_touchpoint`] and [`Self::parse_directive`].
     pub fn parse_line(&mut self, line: &[u8]) -> Result<Line, Malformed> {
         let draft = self.read(line)?;
-        if draft.directive.is_some() { finish_directive(draft) } else { finish_touchpoint(draft) }
+        if draft.is_directive { finish_directive(draft) } else { finish_touchpoint(draft) }
     }
 
     /// The touchpoint of a line. A key that a touchpoint does not have is passed over; of a key given twice the last
@@ -93,7 +93,7 @@ impl Parser {
 /// unless the word is not in it at all; who wants the content as well calls [`Parser::parse_line`].
 pub fn is_directive(line: &[u8]) -> bool {
     memchr::memmem::find(line, b"\"directive\"").is_some()
-        && Parser::new().read(line).is_ok_and(|draft| draft.directive.is_some())
+        && Parser::new().read(line).is_ok_and(|draft| draft.is_directive)
 }
 
 fn finish_touchpoint(draft: Draft) -> Result<Line, Malformed> {

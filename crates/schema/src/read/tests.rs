@@ -127,7 +127,9 @@ fn what_is_json_of_another_shape_is_refused_with_its_sender() {
     ];
     let lines: Vec<String> = cases.iter().map(|case| with(case)).collect();
     let lines: Vec<&[u8]> = lines.iter().map(String::as_bytes).collect();
-    check(&lines, &expect![[r#"
+    check(
+        &lines,
+        &expect![[r#"
         - e missing-field: wanted a text in `source`, found nothing
         - e missing-field: wanted a text in `source`, found nothing
         - e wrong-type: wanted a text in `source`, found a number
@@ -165,7 +167,8 @@ fn what_is_json_of_another_shape_is_refused_with_its_sender() {
         s e wrong-type: wanted an object in `context`, found a text
         s e wrong-type: wanted an object in `context`, found a number
         s e wrong-type: wanted a text in `household`, found a list
-    "#]]);
+    "#]],
+    );
 }
 
 fn nested(levels: usize) -> String {
@@ -184,12 +187,15 @@ fn nesting_is_bounded_and_so_is_the_line() {
     let long = with(&format!(r#""traits":{{"x":"{}"}}"#, "x".repeat(MAX_LINE)));
     let abyss = with(&format!(r#""traits":{{"x":{}"#, "[".repeat(100_000)));
     let lines = [nested(MAX_DEPTH + 2), nested(10_000), long, abyss];
-    check(&lines.each_ref().map(|line| line.as_bytes()), &expect![[r#"
+    check(
+        &lines.each_ref().map(|line| line.as_bytes()),
+        &expect![[r#"
         s e too-deep: wanted at most 64 levels of nesting
         s e too-deep: wanted at most 64 levels of nesting
         s e line-too-long: wanted at most 1048576 bytes, found 1048685
         s e invalid-json: expected value at line 1 column 100106
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -243,7 +249,7 @@ fn a_directive_is_told_from_a_touchpoint_by_its_key() {
         wrong-type: wanted `link`, `unlink`, `block`, `unblock`, `erase` or `consent` in `directive`, found `merge` (Some("d-1"))
         missing-field: wanted 1 in `identifiers`, found 0 (Some("d-1"))
         missing-field: wanted a text in `directive_id`, found nothing (None)
-        wrong-type: wanted a text in `channel`, found a number (Some("d-2"))
+        wrong-type: wanted a text in `directive`, found a number (Some("d-2"))
         touchpoint r-1001
     "#]].assert_eq(&shown.collect::<String>());
     assert!(is_directive(lines[0].as_bytes()) && !is_directive(ORDER.as_bytes()));
