@@ -4,6 +4,7 @@
 //! [`Malformed`] with a reason for the quarantine, never as a panic. What this crate is not: it knows no policy (whether
 //! an identifier means anything is not asked here), does no IO and reads no clock.
 
+pub mod avro;
 mod digest;
 mod interner;
 mod json;
@@ -20,4 +21,4 @@ pub use malformed::{Malformed, Reason};
 pub use read::{Line, MAX_DEPTH, MAX_LINE, Parser, is_directive};
 pub use render::{Quarantined, render_change, render_identity, render_profile, render_quarantined, render_redirect};
 pub use time::{parse_time, render_time};
-pub use touchpoint::{render_touchpoint, render_value};
+pub use touchpoint::{render_directive, render_touchpoint, render_value};

@@ -271,10 +271,15 @@ fn micros(value: &Value) -> Option<i64> {
     }
 }
 
+/// The word for what caused a change.
+pub(crate) const fn cause_type(cause: &Cause) -> &'static str {
+    if cause.directive { "directive" } else { "touchpoint" }
+}
+
 fn cause(out: &mut Vec<u8>, cause: Option<&Cause>) {
     optional(out, cause, |out, cause| {
         let mut object = Object::open(out);
-        object.text("type", if cause.directive { "directive" } else { "touchpoint" });
+        object.text("type", cause_type(cause));
         object.text("source", &cause.event.source);
         object.text("event_id", &cause.event.event_id);
         object.text("topic", &cause.position.topic);

@@ -10,6 +10,10 @@ use musubi_core::profile::{Profile, diff};
 use musubi_core::time::Timestamp;
 use musubi_core::touchpoint::{EventRef, Touchpoint};
 
+use musubi_core::decimal::Decimal;
+use musubi_core::value::Value;
+use proptest::prelude::*;
+
 use crate::Parser;
 
 /// A touchpoint with something in every field.
@@ -82,4 +86,56 @@ pub(crate) fn change() -> ProfileChange {
             position: Position { topic: "directives".into(), partition: 3, offset: 1_234 },
         }),
     }
+}
+
+fn text() -> impl Strategy<Value = Arc<str>> {
+    prop_oneof!["[a-z_]{1,8}", ".{1,20}", "[\\PC\"\\\\]{1,10}"].prop_map(Into::into)
+}
+
+fn instant() -> impl Strategy<Value = Timestamp> {
+    (-2_208_988_800_000_000i64..7_258_118_400_000_000).prop_map(Timestamp::from_micros)
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let number = prop_oneof!["-?[1-9][0-9]{0,37}", "-?0\\.[0-9]{1,30}", "-?[0-9]{1,5}"];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::Bool),
+        number.prop_map(|number| Value::Number(number.parse::<Decimal>().expect("a number"))),
+        text().prop_map(Value::Text),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(|items| Value::List(items.into())),
+            prop::collection::btree_map(text(), inner, 0..4)
+                .prop_map(|fields| Value::Map(fields.into_iter().collect::<Vec<_>>().into())),
+        ]
+    })
+}
+
+fn fields() -> impl Strategy<Value = Vec<(Arc<str>, Value)>> {
+    prop::collection::btree_map(text(), value(), 0..4).prop_map(|fields| fields.into_iter().collect())
+}
+
+/// Touchpoints of any content.
+pub(crate) fn touchpoints() -> impl Strategy<Value = Touchpoint> {
+    let names = (text(), text(), text(), text());
+    let times = (instant(), prop::option::of(instant()));
+    let content = (prop::collection::vec((text(), text()), 0..5), fields(), fields());
+    let more =
+        (prop::collection::btree_map(text(), any::<bool>(), 0..3), prop::option::of(text()), prop::option::of(text()));
+    (names, times, content, more).prop_map(|(names, times, content, (consent, household, account))| Touchpoint {
+        source: names.0,
+        event_id: names.1,
+        channel: names.2,
+        kind: names.3,
+        occurred_at: times.0,
+        received_at: times.1,
+        identifiers: content.0,
+        traits: content.1,
+        properties: content.2,
+        consent: consent.into_iter().collect(),
+        household,
+        account,
+    })
 }

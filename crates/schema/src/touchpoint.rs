@@ -1,5 +1,8 @@
-//! Touchpoints and values back to canonical JSON.
+//! Touchpoints, directives and values back to canonical JSON.
 
+use std::sync::Arc;
+
+use musubi_core::directive::Directive;
 use musubi_core::touchpoint::Touchpoint;
 use musubi_core::value::Value;
 
@@ -16,15 +19,11 @@ pub fn render_touchpoint(touchpoint: &Touchpoint, out: &mut Vec<u8>) {
     if let Some(received) = touchpoint.received_at {
         object.time("received_at", received);
     }
-    json::list(object.field("identifiers"), &touchpoint.identifiers, |out, (namespace, value)| {
-        json::identifier(out, namespace, value);
-    });
+    identifiers(object.field("identifiers"), &touchpoint.identifiers);
     json::fields(object.field("traits"), &touchpoint.traits);
     json::fields(object.field("properties"), &touchpoint.properties);
     if !touchpoint.consent.is_empty() {
-        let mut consent = Object::open(object.field("consent"));
-        touchpoint.consent.iter().for_each(|(purpose, given)| json::boolean(consent.named(purpose), *given));
-        consent.close();
+        consent(object.field("consent"), &touchpoint.consent);
     }
     if touchpoint.household.is_some() || touchpoint.account.is_some() {
         let mut context = Object::open(object.field("context"));
@@ -35,6 +34,31 @@ pub fn render_touchpoint(touchpoint: &Touchpoint, out: &mut Vec<u8>) {
             .for_each(|(name, id)| context.text(name, id));
         context.close();
     }
+    object.close();
+}
+
+/// Appends a directive as one line of JSON, without the line's end. It reads back as the same directive.
+pub fn render_directive(directive: &Directive, out: &mut Vec<u8>) {
+    let (word, named, purposes) = crate::avro::parts(&directive.order);
+    let mut object = Object::open(out);
+    object.text("directive", word);
+    object.text("directive_id", &directive.directive_id);
+    object.text("source", &directive.source);
+    object.time("at", directive.at);
+    identifiers(object.field("identifiers"), named);
+    if !purposes.is_empty() {
+        consent(object.field("consent"), purposes);
+    }
+    object.close();
+}
+
+fn identifiers(out: &mut Vec<u8>, identifiers: &[(Arc<str>, Arc<str>)]) {
+    json::list(out, identifiers, |out, (namespace, value)| json::identifier(out, namespace, value));
+}
+
+fn consent(out: &mut Vec<u8>, purposes: &[(Arc<str>, bool)]) {
+    let mut object = Object::open(out);
+    purposes.iter().for_each(|(purpose, given)| json::boolean(object.named(purpose), *given));
     object.close();
 }
 

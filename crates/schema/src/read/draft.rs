@@ -49,23 +49,42 @@ impl Draft {
     /// What a directive orders; none where the word is missing.
     pub(super) fn order(&mut self) -> Option<Result<Order, Fault>> {
         let word = self.directive.as_deref()?;
-        let identifiers = std::mem::take(&mut self.identifiers);
-        Some(match word {
-            "link" => exactly(identifiers).map(Order::Link),
-            "unlink" => exactly(identifiers).map(Order::Unlink),
-            "block" => exactly(identifiers).map(|[one]| Order::Block(one)),
-            "unblock" => exactly(identifiers).map(|[one]| Order::Unblock(one)),
-            "erase" => exactly(identifiers).map(|[one]| Order::Erase(one)),
-            "consent" if self.consent.is_empty() => {
-                Err(Fault { reason: Reason::MissingField, detail: "wanted purposes in `consent`, found none".into() })
-            }
-            "consent" => exactly(identifiers).map(|[one]| Order::Consent(one, std::mem::take(&mut self.consent))),
-            other => {
-                let wanted = "`link`, `unlink`, `block`, `unblock`, `erase` or `consent`";
-                Err(Fault::wrong_type("directive", wanted, &format!("`{other}`")))
-            }
-        })
+        Some(order(word, std::mem::take(&mut self.identifiers), std::mem::take(&mut self.consent)))
     }
+}
+
+/// The order that a word gives.
+pub(crate) fn order(
+    word: &str,
+    identifiers: Vec<(Arc<str>, Arc<str>)>,
+    consent: Vec<(Arc<str>, bool)>,
+) -> Result<Order, Fault> {
+    match word {
+        "link" => exactly(identifiers).map(Order::Link),
+        "unlink" => exactly(identifiers).map(Order::Unlink),
+        "block" => exactly(identifiers).map(|[one]| Order::Block(one)),
+        "unblock" => exactly(identifiers).map(|[one]| Order::Unblock(one)),
+        "erase" => exactly(identifiers).map(|[one]| Order::Erase(one)),
+        "consent" if consent.is_empty() => {
+            Err(Fault { reason: Reason::MissingField, detail: "wanted purposes in `consent`, found none".into() })
+        }
+        "consent" => exactly(identifiers).map(|[one]| Order::Consent(one, consent)),
+        other => {
+            let wanted = "`link`, `unlink`, `block`, `unblock`, `erase` or `consent`";
+            Err(Fault::wrong_type("directive", wanted, &format!("`{other}`")))
+        }
+    }
+}
+
+/// The fields of an object that stands alone, or what is wrong with it.
+pub(super) fn read_fields<'de, D: Deserializer<'de>>(
+    field: &'static str,
+    names: &mut Interner,
+    reader: D,
+) -> Result<Result<Fields, Fault>, D::Error> {
+    let (mut fields, mut fault) = (Fields::new(), None);
+    Part { field, wanted: OBJECT, names, fault: &mut fault, into: &mut fields }.deserialize(reader)?;
+    Ok(fault.map_or(Ok(fields), Err))
 }
 
 /// As many identifiers as a directive names.

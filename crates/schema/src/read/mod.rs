@@ -11,10 +11,12 @@ use std::sync::Arc;
 
 use musubi_core::directive::Directive;
 use musubi_core::touchpoint::Touchpoint;
+use musubi_core::value::Value;
 use serde::Deserializer as _;
 
 use crate::interner::Interner;
 use crate::malformed::{Fault, Malformed, Reason, glean};
+pub(crate) use draft::order;
 use draft::{Draft, Top};
 
 /// The longest line, in bytes. Longer ones are files that got into the wrong place.
@@ -73,6 +75,32 @@ impl Parser {
     /// [`Malformed`] with the first thing that is wrong.
     pub fn parse_directive(&mut self, line: &[u8]) -> Result<Directive, Malformed> {
         self.read(line)?.into_directive()
+    }
+
+    /// The fields of a JSON object, as in `traits`; null is none. `field` is what a fault is said to be in.
+    pub(crate) fn parse_fields(
+        &mut self,
+        field: &'static str,
+        text: &str,
+    ) -> Result<Vec<(Arc<str>, Value)>, Malformed> {
+        /// What most touchpoints have in one of the two.
+        const NOTHING: &str = "{}";
+        if text == NOTHING {
+            return Ok(Vec::new());
+        }
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let read = draft::read_fields(field, &mut self.names, &mut reader).and_then(|read| reader.end().map(|()| read));
+        let fault = match read {
+            Ok(Ok(fields)) => return Ok(fields),
+            Ok(Err(fault)) => fault,
+            Err(error) => Fault { reason: reason_of(&error), detail: error.to_string() },
+        };
+        Err(malformed(fault, None, None))
+    }
+
+    /// A name, shared with those seen before.
+    pub(crate) fn share(&mut self, name: &str) -> Arc<str> {
+        self.names.intern(name)
     }
 
     fn read(&mut self, line: &[u8]) -> Result<Draft, Malformed> {
@@ -175,7 +203,7 @@ fn lacking(required: &[(&str, bool)], source: Option<Arc<str>>, event_id: Option
     malformed(Fault::missing(field), source, event_id)
 }
 
-fn malformed(fault: Fault, source: Option<Arc<str>>, event_id: Option<Arc<str>>) -> Malformed {
+pub(crate) fn malformed(fault: Fault, source: Option<Arc<str>>, event_id: Option<Arc<str>>) -> Malformed {
     let owned = |text: Option<Arc<str>>| text.map(|text| text.as_ref().to_owned());
     Malformed { reason: fault.reason.as_str(), detail: fault.detail, source: owned(source), event_id: owned(event_id) }
 }

@@ -272,6 +272,12 @@ fn a_copy_has_the_digest_of_the_first_and_a_second_version_has_not() {
 
 proptest! {
     #[test]
+    fn what_is_rendered_reads_back(touchpoint in crate::samples::touchpoints()) {
+        let again = Parser::new().parse_touchpoint(rendered(&touchpoint).as_bytes());
+        prop_assert_eq!(again, Ok(touchpoint));
+    }
+
+    #[test]
     fn no_bytes_make_the_parser_panic(line in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = Parser::new().parse_line(&line);
     }
