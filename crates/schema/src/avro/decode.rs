@@ -151,7 +151,7 @@ struct QuarantinedWire {
     detail: String,
     file: Option<String>,
     line: Option<i64>,
-    #[serde(with = "apache_avro::serde_avro_bytes")]
+    #[serde(with = "apache_avro::serde::bytes")]
     original: Vec<u8>,
 }
 

@@ -160,6 +160,7 @@ impl<'a> DirectiveWire<'a> {
     }
 }
 
+/// Namespaces and values.
 type Identifiers = [(Arc<str>, Arc<str>)];
 
 /// The word of an order, whom it is about, and what they consent to.
@@ -360,7 +361,7 @@ struct QuarantinedWire<'a> {
     detail: &'a str,
     file: Option<&'a str>,
     line: Option<i64>,
-    #[serde(with = "apache_avro::serde_avro_slice")]
+    #[serde(with = "apache_avro::serde::slice")]
     original: &'a [u8],
 }
 

@@ -14,6 +14,9 @@ use crate::interner::Interner;
 use crate::malformed::{Fault, Reason};
 use crate::time::parse_time;
 
+/// An identifier as sent: namespace and value.
+type Sent = (Arc<str>, Arc<str>);
+
 /// The fields of a line, each absent until it is read.
 #[derive(Default)]
 pub(super) struct Draft {
@@ -23,7 +26,7 @@ pub(super) struct Draft {
     pub(super) kind: Option<Arc<str>>,
     pub(super) occurred_at: Option<Timestamp>,
     pub(super) received_at: Option<Timestamp>,
-    pub(super) identifiers: Vec<(Arc<str>, Arc<str>)>,
+    pub(super) identifiers: Vec<Sent>,
     pub(super) traits: Fields,
     pub(super) properties: Fields,
     pub(super) consent: Vec<(Arc<str>, bool)>,
@@ -54,11 +57,7 @@ impl Draft {
 }
 
 /// The order that a word gives.
-pub(crate) fn order(
-    word: &str,
-    identifiers: Vec<(Arc<str>, Arc<str>)>,
-    consent: Vec<(Arc<str>, bool)>,
-) -> Result<Order, Fault> {
+pub(crate) fn order(word: &str, identifiers: Vec<Sent>, consent: Vec<(Arc<str>, bool)>) -> Result<Order, Fault> {
     match word {
         "link" => exactly(identifiers).map(Order::Link),
         "unlink" => exactly(identifiers).map(Order::Unlink),
@@ -88,7 +87,7 @@ pub(super) fn read_fields<'de, D: Deserializer<'de>>(
 }
 
 /// As many identifiers as a directive names.
-fn exactly<const COUNT: usize>(identifiers: Vec<(Arc<str>, Arc<str>)>) -> Result<[(Arc<str>, Arc<str>); COUNT], Fault> {
+fn exactly<const COUNT: usize>(identifiers: Vec<Sent>) -> Result<[Sent; COUNT], Fault> {
     identifiers.try_into().map_err(|found: Vec<_>| {
         let reason = if found.len() < COUNT { Reason::MissingField } else { Reason::WrongType };
         Fault { reason, detail: format!("wanted {COUNT} in `identifiers`, found {}", found.len()) }
@@ -428,7 +427,7 @@ impl Fill for Context {
     }
 }
 
-impl Fill for Vec<(Arc<str>, Arc<str>)> {
+impl Fill for Vec<Sent> {
     fn fill_list<'de, A: SeqAccess<'de>>(part: Part<'_, Self>, items: &mut A) -> Result<Wrong, A::Error> {
         let Part { names, fault, into, .. } = part;
         loop {
