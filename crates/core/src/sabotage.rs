@@ -35,6 +35,25 @@ impl Bug {
         Self::ClockForEventTime,
         Self::HashOrder,
     ];
+
+    /// Its name on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LostMessage => "lost-message",
+            Self::DoubleAbsorb => "double-absorb",
+            Self::CommitBeforeWrite => "commit-before-write",
+            Self::ForgottenCompression => "forgotten-compression",
+            Self::LimitIgnored => "limit-ignored",
+            Self::StaleRedirect => "stale-redirect",
+            Self::ClockForEventTime => "clock-for-event-time",
+            Self::HashOrder => "hash-order",
+        }
+    }
+
+    /// The bug of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|bug| bug.as_str() == name)
+    }
 }
 
 thread_local! {
@@ -59,4 +78,12 @@ pub fn strikes(bug: Bug, nth: u64) -> bool {
         TICKS.set(TICKS.get() + 1);
         TICKS.get().is_multiple_of(nth)
     }
+}
+
+/// Runs without the bug that is planted in this thread: for oracles, which must not be fooled by what they are to find.
+pub fn suspended<T>(run: impl FnOnce() -> T) -> T {
+    let planted = PLANTED.take();
+    let result = run();
+    PLANTED.set(planted);
+    result
 }
