@@ -11,7 +11,8 @@ pub enum Bug {
     DoubleAbsorb,
     /// Positions are committed although the state was not written.
     CommitBeforeWrite,
-    /// A stale reparenting overwrites a newer one.
+    /// An absorbed cluster keeps no pointer to where it went. (A stale `Reparent` that overwrites a newer one was planted
+    /// first, and is harmless: pointers only ever lead on to more senior roots, so it costs a hop.)
     ForgottenCompression,
     /// A limit is ignored on one path of resolution.
     LimitIgnored,

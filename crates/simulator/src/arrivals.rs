@@ -16,6 +16,13 @@ const START: i64 = 1_775_001_600_000_000;
 /// side of every erasure, and which of the two came first decides nothing.
 const TICK: i64 = 2;
 
+/// How many seeds in a thousand are floods: long, little is said of few, and at the end these meet. So clusters are heavy
+/// when they move, and travel in several pieces.
+const FLOODS: u32 = 1;
+const FLOOD: u32 = 5_000;
+/// The last arrivals of a flood, in which its identifiers meet.
+const EBB: u32 = 20;
+
 /// What comes in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
@@ -38,6 +45,8 @@ pub(crate) struct Tongue {
     instants: u32,
     /// How many arrivals in a thousand are directives.
     directives: u32,
+    /// Whether it is a flood.
+    flood: bool,
     /// Whether copies with other content come in.
     contradicts: bool,
 }
@@ -45,19 +54,21 @@ pub(crate) struct Tongue {
 impl Tongue {
     /// A way of speaking.
     pub(crate) fn draw(dice: &mut Dice, namespaces: Vec<Arc<str>>) -> Self {
+        let flood = dice.happens(FLOODS);
         Self {
             namespaces,
-            values: *dice.pick(&[2, 3, 4, 4, 6, 12]),
+            values: if flood { 2 } else { *dice.pick(&[2, 3, 4, 4, 6, 12]) },
             most: *dice.pick(&[2, 3, 4, 4, 8]),
             instants: *dice.pick(&[3, 12, 30, 30, 200]),
-            directives: *dice.pick(&[0, 0, 100, 200, 400]),
+            directives: if flood { 0 } else { *dice.pick(&[0, 0, 100, 200, 400]) },
+            flood,
             contradicts: dice.happens(150),
         }
     }
 
     /// Everything that comes in, each as often as it is sent.
     pub(crate) fn arrivals(&self, dice: &mut Dice) -> Vec<Arrival> {
-        let many = *dice.pick(&[3, 8, 16, 24, 24, 40, 60]);
+        let many = if self.flood { FLOOD } else { *dice.pick(&[3, 8, 16, 24, 24, 40, 60]) };
         let mut arrivals: Vec<Arrival> = (0..many).map(|number| self.arrival(dice, number)).collect();
         let copies: Vec<Arrival> =
             arrivals.iter().filter_map(|arrival| dice.happens(200).then(|| self.copy(dice, arrival))).collect();
@@ -92,7 +103,8 @@ impl Tongue {
     }
 
     fn touchpoint(&self, dice: &mut Dice, number: u32) -> Touchpoint {
-        let many = dice.between(1, self.most);
+        let rising = self.flood && number + EBB < FLOOD;
+        let many = if rising { 1 } else { dice.between(1, self.most) };
         let total = dice.below(5);
         let household = dice.happens(100).then(|| format!("h{}", dice.below(3)).into());
         Touchpoint {
@@ -139,7 +151,8 @@ impl Tongue {
     }
 
     fn identifier(&self, dice: &mut Dice) -> (Arc<str>, Arc<str>) {
-        let namespace = Arc::clone(dice.pick(&self.namespaces));
+        let known = if self.flood { self.namespaces.len().min(2) } else { self.namespaces.len() };
+        let namespace = Arc::clone(dice.pick(&self.namespaces[..known]));
         let number = dice.below(self.values);
         let value = match (namespace.as_ref(), dice.happens(10)) {
             (_, true) => "junk".to_owned(),

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use musubi_core::change::Snapshot;
-use musubi_core::cluster::{Cluster, SignatureKey};
+use musubi_core::cluster::{Cluster, Observation, SignatureKey};
 use musubi_core::forest::{Home, Root};
 use musubi_core::policy::Policy;
 use musubi_core::profile;
 use musubi_core::resolve::resolve_fully;
-use musubi_core::touchpoint::EventKey;
+use musubi_core::touchpoint::{Effect, EventKey};
 use musubi_log::Log;
 use musubi_schema::content_digest;
 use musubi_stitcher::{Batch, Input, Intake, Persons, Reading, Store, snapshot, standing_resolution, topics};
@@ -54,7 +54,7 @@ struct Account {
     /// The content that stands for each event: the first at the owner of its strongest identifier.
     standing: BTreeMap<EventKey, u64>,
     duplicates: u64,
-    /// How many records must be in quarantine, by reason.
+    /// How many records must be in quarantine, by reason, source and event.
     quarantined: BTreeMap<String, u64>,
 }
 
@@ -66,9 +66,11 @@ impl Account {
         for topic in [topics::TOUCHPOINTS, topics::DIRECTIVES] {
             for delivery in read(&driver.cluster, &topic)? {
                 match reading.record(&delivery) {
-                    Intake::Refused(refused) => account.quarantine(refused.reason),
+                    Intake::Refused(refused) => {
+                        account.quarantine(refused.reason, refused.source.as_deref(), refused.event_id.as_deref());
+                    }
                     Intake::Input(owner, Input::Touchpoint { observation, content }) if owner == delivery.partition => {
-                        account.arrive(observation.event, content);
+                        account.arrive(&observation, content);
                     }
                     // Sent on to its owner, or a directive.
                     Intake::Input(..) => {}
@@ -78,26 +80,30 @@ impl Account {
         Ok(account)
     }
 
-    fn arrive(&mut self, event: EventKey, content: u64) {
-        match self.standing.get(&event) {
-            None => drop(self.standing.insert(event, content)),
+    fn arrive(&mut self, observation: &Observation, content: u64) {
+        match self.standing.get(&observation.event) {
+            None => drop(self.standing.insert(observation.event, content)),
             Some(first) if *first == content => self.duplicates += 1,
-            Some(_) => self.quarantine("conflicting-duplicate"),
+            Some(_) => {
+                let Effect { source, event_id, .. } = &observation.effect;
+                self.quarantine("conflicting-duplicate", Some(source), Some(event_id));
+            }
         }
     }
 
-    fn quarantine(&mut self, reason: &str) {
-        *self.quarantined.entry(reason.to_owned()).or_default() += 1;
+    fn quarantine(&mut self, reason: &str, source: Option<&str>, event: Option<&str>) {
+        let name = format!("{reason} of {source:?} {event:?}");
+        *self.quarantined.entry(name).or_default() += 1;
     }
 
     /// That every record was taken, forgotten, known already or set aside, as it must be, and once.
     fn check(&self, driver: &Driver) -> Result<(), Failed> {
-        let mut quarantined: BTreeMap<String, u64> = BTreeMap::new();
+        let mut set_aside = Self::default();
         for (_, document) in documents(&driver.cluster, &topics::QUARANTINE)? {
-            let reason = document.as_ref().and_then(|document| document.get("reason")?.as_str());
-            *quarantined.entry(reason.unwrap_or_default().to_owned()).or_default() += 1;
+            let part = |name: &str| document.as_ref()?.get(name)?.as_str();
+            set_aside.quarantine(part("reason").unwrap_or_default(), part("source"), part("event_id"));
         }
-        same("quarantine", &quarantined, &self.quarantined)?;
+        same("quarantine", &set_aside.quarantined, &self.quarantined)?;
         let totals = driver.totals;
         if totals.untold {
             return Ok(());
