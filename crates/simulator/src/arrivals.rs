@@ -70,8 +70,8 @@ impl Tongue {
     pub(crate) fn arrivals(&self, dice: &mut Dice) -> Vec<Arrival> {
         let many = if self.flood { FLOOD } else { *dice.pick(&[3, 8, 16, 24, 24, 40, 60]) };
         let mut arrivals: Vec<Arrival> = (0..many).map(|number| self.arrival(dice, number)).collect();
-        let copies: Vec<Arrival> =
-            arrivals.iter().filter_map(|arrival| dice.happens(200).then(|| self.copy(dice, arrival))).collect();
+        let again: Vec<usize> = (0..arrivals.len()).filter(|_| dice.happens(200)).collect();
+        let copies: Vec<Arrival> = again.into_iter().map(|place| self.copy(dice, &arrivals[place])).collect();
         for copy in copies {
             arrivals.insert(dice.index(arrivals.len() + 1), copy);
         }
@@ -133,12 +133,7 @@ impl Tongue {
             6 => Order::Consent(one, vec![("mail".into(), dice.happens(500))]),
             _ => Order::Erase(one),
         };
-        Directive {
-            source: "ops".into(),
-            directive_id: format!("d{number}").into(),
-            at: self.instant(dice, 1),
-            order,
-        }
+        Directive { source: "ops".into(), directive_id: format!("d{number}").into(), at: self.instant(dice, 1), order }
     }
 
     fn other(&self, dice: &mut Dice, one: &(Arc<str>, Arc<str>)) -> (Arc<str>, Arc<str>) {

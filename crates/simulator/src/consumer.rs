@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use musubi_core::change::Snapshot;
+use musubi_core::person::PersonId;
 use musubi_log::simulated::Cluster;
 use musubi_log::{Budget, Delivery, Reader, Topic};
 use musubi_schema::{avro, render_profile};
@@ -60,7 +61,7 @@ pub(crate) fn follow(cluster: &Cluster, persons: &Persons) -> Result<(), Failed>
     let profiles = compacted(profiles);
     check_profiles(&profiles, &known, persons)?;
     check_identities(&compacted(documents(cluster, &topics::IDENTITY_MAP)?), &known, persons)?;
-    check_redirects(&compacted(documents(cluster, &topics::REDIRECTS)?), &known)
+    check_redirects(&compacted(documents(cluster, &topics::REDIRECTS)?), &known, persons)
 }
 
 /// Every state of a person that was ever published, by id and version.
@@ -113,7 +114,8 @@ impl Known {
         }
         let ended = change.get("into").is_some_and(|into| !into.is_null());
         self.lives = !ended && change.get("kind").and_then(Value::as_str) != Some("erased");
-        if !self.lives && !(self.fields.is_empty() && self.members.is_empty()) {
+        let nothing = self.fields.is_empty() && self.members.is_empty();
+        if !self.lives && !nothing {
             return Err(Failed(format!("{id} ended and yet has {:?} and {:?}", self.members, self.fields)));
         }
         Ok(())
@@ -165,7 +167,9 @@ fn fields(state: &Json) -> Json {
             ("traits" | "consent", Value::Object(parts)) => {
                 fields.extend(parts.iter().map(|(part, value)| (format!("{name}.{part}"), value.clone())));
             }
-            ("computed", Value::Object(parts)) => parts.iter().for_each(|(part, value)| computed(part, value, &mut fields)),
+            ("computed", Value::Object(parts)) => {
+                parts.iter().for_each(|(part, value)| computed(part, value, &mut fields))
+            }
             (_, Value::Null) => {}
             (_, Value::Object(parts)) if parts.is_empty() => {}
             (_, Value::Array(items)) if items.is_empty() => {}
@@ -221,15 +225,31 @@ fn check_identities(
     same("who joined and left", &members.collect(), &wanted)
 }
 
-fn check_redirects(redirects: &BTreeMap<String, Json>, known: &BTreeMap<String, Known>) -> Result<(), Failed> {
+fn check_redirects(
+    redirects: &BTreeMap<String, Json>,
+    known: &BTreeMap<String, Known>,
+    persons: &Persons,
+) -> Result<(), Failed> {
     let lives = |id: &str| known.get(id).is_some_and(|known| known.lives);
-    for (from, document) in redirects {
-        let to = document.get("to").and_then(Value::as_str).unwrap_or_default();
+    let leads = |id: &str| redirects.get(id).and_then(|document| document.get("to")?.as_str());
+    for from in redirects.keys() {
+        let to = leads(from).unwrap_or_default();
         if lives(from) {
             return Err(Failed(format!("a redirect leads away from {from}, which is live")));
         }
         if !lives(to) {
             return Err(Failed(format!("a redirect leads from {from} to {to}, which is no more")));
+        }
+    }
+    for person in &persons.persons {
+        let id = person.person_id.to_string();
+        for identifier in &person.identifiers {
+            let own = PersonId::of(identifier.key()).to_string();
+            let stray = known.contains_key(&own) && !lives(&own) && leads(&own) != Some(id.as_str());
+            if stray {
+                let leads = leads(&own);
+                return Err(Failed(format!("the id {own} of {identifier:?} leads to {leads:?}, wanted {id}")));
+            }
         }
     }
     Ok(())

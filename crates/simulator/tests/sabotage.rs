@@ -7,8 +7,9 @@ use musubi_simulator::{Bug, Options, simulate};
 /// Within how many seeds a bug must be found.
 const fn within(bug: Bug) -> u64 {
     match bug {
+        Bug::ForgottenCompression => 100,
         Bug::LostMessage => 60,
-        Bug::ForgottenCompression | Bug::StaleRedirect | Bug::HashOrder => 30,
+        Bug::StaleRedirect | Bug::HashOrder => 30,
         Bug::DoubleAbsorb | Bug::CommitBeforeWrite | Bug::LimitIgnored | Bug::ClockForEventTime => 10,
     }
 }

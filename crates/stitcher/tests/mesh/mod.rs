@@ -14,7 +14,7 @@ use musubi_core::identifier::DeploymentKey;
 use musubi_core::policy::Policy;
 use musubi_core::resolve::{Reason, resolve_fully};
 use musubi_core::touchpoint::{EventKey, Rejection, Touchpoint};
-use musubi_stitcher::{Batch, Input, Machine, Message, Options, Ruling, Verdict, snapshot, standing_resolution};
+use musubi_stitcher::{Input, Machine, Message, Options, Ruling, Verdict, snapshot, standing_resolution};
 use musubi_store::codec::{Decode, Encode};
 use musubi_store::{InMemory, Stored};
 
@@ -248,7 +248,7 @@ impl Batch {
 pub fn oracle(policy: &Policy, arrivals: &[Arrival]) -> Picture {
     let deployment = DeploymentKey::derive(b"test");
     let mut picture = Picture::default();
-    let mut batch = Batch::new(policy, &deployment);
+    let mut batch = musubi_stitcher::Batch::new(policy, &deployment);
     for arrival in arrivals {
         match arrival {
             Arrival::Touchpoint(touchpoint) => {
