@@ -17,43 +17,44 @@ struct Cell<T> {
     dirty: bool,
 }
 
-/// A cache of two generations: what was not touched while the young one filled up is forgotten. No order is kept and
-/// none is iterated in hash order, so what is cached decides nothing.
-struct Generations<K, V> {
-    young: FxHashMap<K, V>,
-    old: FxHashMap<K, V>,
+/// A cache that forgets what was not touched for longest, by steps. Which that is decides nothing but speed.
+struct Cache<K, V> {
+    entries: FxHashMap<K, (V, u64)>,
+    step: u64,
     capacity: usize,
 }
 
-impl<K: Copy + Eq + Hash, V> Generations<K, V> {
+/// How many steps an entry is kept at first; halved until the rest fits.
+const KEPT_STEPS: u64 = 256;
+
+impl<K: Copy + Eq + Hash, V> Cache<K, V> {
     fn new(capacity: usize) -> Self {
-        Self { young: FxHashMap::default(), old: FxHashMap::default(), capacity }
+        Self { entries: FxHashMap::default(), step: 0, capacity }
     }
 
     fn get_mut(&mut self, key: K) -> Option<&mut V> {
-        if !self.old.is_empty()
-            && !self.young.contains_key(&key)
-            && let Some(value) = self.old.remove(&key)
-        {
-            self.young.insert(key, value);
-        }
-        self.young.get_mut(&key)
+        let (value, touched) = self.entries.get_mut(&key)?;
+        *touched = self.step;
+        Some(value)
     }
 
     fn insert(&mut self, key: K, value: V) {
-        self.young.insert(key, value);
+        self.entries.insert(key, (value, self.step));
     }
 
-    /// Forgets the older half when there is more than fits. Only safe while nothing is dirty.
+    /// Ends a step, and forgets the older entries where there are more than fit. Only safe while nothing is dirty.
     fn age(&mut self) {
-        if self.young.len() * 2 > self.capacity {
-            self.old = std::mem::take(&mut self.young);
+        self.step += 1;
+        let mut kept = KEPT_STEPS;
+        while self.entries.len() > self.capacity && kept > 0 {
+            kept /= 2;
+            let oldest = self.step.saturating_sub(kept);
+            self.entries.retain(|_, (_, touched)| *touched >= oldest);
         }
     }
 
     fn clear(&mut self) {
-        self.young.clear();
-        self.old.clear();
+        self.entries.clear();
     }
 }
 
@@ -97,8 +98,8 @@ impl Default for Capacity {
 /// Working memory over a store. Nothing reaches the store before [`Memory::write`].
 pub(crate) struct Memory<R> {
     reader: R,
-    parents: Generations<(u32, IdentifierKey), Cell<Parent>>,
-    clusters: Generations<Root, ClusterCell>,
+    parents: Cache<(u32, IdentifierKey), Cell<Parent>>,
+    clusters: Cache<Root, ClusterCell>,
     seen: FxHashMap<(u32, EventKey), Cell<Option<Seen>>>,
     pub(crate) recorded: Vec<Recorded>,
     dropped: Vec<Dropped>,
@@ -111,8 +112,8 @@ impl<R: Reader> Memory<R> {
     pub(crate) fn new(reader: R, capacity: Capacity) -> Self {
         Self {
             reader,
-            parents: Generations::new(capacity.parents),
-            clusters: Generations::new(capacity.clusters),
+            parents: Cache::new(capacity.parents),
+            clusters: Cache::new(capacity.clusters),
             seen: FxHashMap::default(),
             recorded: Vec::new(),
             dropped: Vec::new(),
