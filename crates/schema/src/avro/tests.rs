@@ -1,0 +1,179 @@
+//! The schemas, the round trips, and what is no Avro of ours.
+
+use std::path::Path;
+
+use apache_avro::schema_compatibility::SchemaCompatibility;
+use musubi_core::change::Snapshot;
+use musubi_core::directive::Directive;
+use musubi_core::profile::Profile;
+use musubi_core::touchpoint::Touchpoint;
+
+use super::*;
+use crate::render::{Quarantined, render_change, render_identity, render_profile, render_quarantined, render_redirect};
+use crate::{Line, Parser, render_directive, render_touchpoint, samples};
+
+fn encoded(record: Record<'_>) -> Vec<u8> {
+    let mut out = Vec::new();
+    record.encode(&mut out).expect("a record fits its schema");
+    out
+}
+
+/// The record through Avro is what it is without.
+fn check(record: Record<'_>, render: impl FnOnce(&mut Vec<u8>)) {
+    let (mut direct, mut through) = (Vec::new(), Vec::new());
+    render(&mut direct);
+    to_json(record.topic(), &encoded(record), &mut through).expect("what we wrote");
+    assert_eq!(String::from_utf8(through), String::from_utf8(direct));
+    let mut file = apache_avro::Writer::new(schema(record.topic()), Vec::new()).expect("a writer");
+    file.append_ser(record).expect("a record fits its schema");
+    file.append_value(record.to_value().expect("a value")).expect("a value fits its schema");
+    let file = file.into_inner().expect("a container file");
+    let values: Vec<_> =
+        apache_avro::Reader::new(&file[..]).expect("a reader").map(|value| value.expect("a value")).collect();
+    assert_eq!(values.len(), 2);
+    assert_eq!(values[0], values[1]);
+}
+
+fn directives() -> Vec<Directive> {
+    let lines = [
+        r#"{"directive":"link","directive_id":"d","source":"ops","at":"2026-04-01T10:00:00Z","identifiers":[{"namespace":"a","value":"1"},{"namespace":"b","value":"2"}]}"#,
+        r#"{"directive":"consent","directive_id":"d","source":"ops","at":"2026-04-01T10:00:00Z","identifiers":[{"namespace":"a","value":"1"}],"consent":{"sms":true}}"#,
+        r#"{"directive":"erase","directive_id":"d","source":"ops","at":"2026-04-01T10:00:00Z","identifiers":[{"namespace":"a","value":"1"}]}"#,
+    ];
+    lines.iter().map(|line| Parser::new().parse_directive(line.as_bytes()).expect("a directive")).collect()
+}
+
+#[test]
+fn every_schema_parses_and_says_what_each_field_means() {
+    for topic in Topic::ALL {
+        let _ = codec(topic);
+        let text: serde_json::Value = serde_json::from_str(topic.text()).expect("JSON");
+        every_record(&text, &mut |record| {
+            for field in record["fields"].as_array().expect("fields") {
+                assert!(field["doc"].is_string(), "{}: {}", topic.name(), field["name"]);
+            }
+        });
+    }
+}
+
+fn every_record(schema: &serde_json::Value, visit: &mut impl FnMut(&serde_json::Value)) {
+    if schema["type"] == "record" {
+        visit(schema);
+    }
+    match schema {
+        serde_json::Value::Object(fields) => fields.values().for_each(|inner| every_record(inner, visit)),
+        serde_json::Value::Array(items) => items.iter().for_each(|inner| every_record(inner, visit)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_schema_reads_what_its_predecessors_wrote() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas/history");
+    let mut found = 0;
+    for entry in std::fs::read_dir(folder).expect("the folder of earlier schemas") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "avsc") {
+            continue;
+        }
+        let (name, text) =
+            (path.file_name().expect("a name").to_string_lossy(), std::fs::read_to_string(&path).expect("text"));
+        let topic =
+            Topic::ALL.into_iter().find(|topic| name.starts_with(&format!("{}.", topic.name()))).expect("a topic");
+        assert!(PREDECESSORS.contains(&(topic, &text)), "{name} is not among the predecessors");
+        assert_compatible(&text, topic);
+        found += 1;
+    }
+    assert_eq!(found, PREDECESSORS.len());
+}
+
+fn assert_compatible(earlier: &str, topic: Topic) {
+    let earlier = Schema::parse_str(earlier).expect("a schema");
+    SchemaCompatibility::can_read(&earlier, schema(topic)).expect("the schema reads what its predecessor wrote");
+}
+
+/// The check above can fail: it is held against a schema with a field that has no default.
+#[test]
+fn a_new_field_without_a_default_is_seen_and_one_with_a_default_is_fine() {
+    let shorter = |name: &str| {
+        let mut earlier: serde_json::Value = serde_json::from_str(Topic::Profiles.text()).expect("JSON");
+        earlier["fields"].as_array_mut().expect("fields").retain(|field| field["name"] != name);
+        Schema::parse_str(&earlier.to_string()).expect("a schema")
+    };
+    assert!(SchemaCompatibility::can_read(&shorter("version"), schema(Topic::Profiles)).is_err());
+    assert!(SchemaCompatibility::can_read(&shorter("shared"), schema(Topic::Profiles)).is_ok());
+}
+
+#[test]
+fn every_record_through_avro_is_what_it_is_without() {
+    let touchpoint = samples::touchpoint();
+    check(Record::Touchpoint(&touchpoint), |out| render_touchpoint(&touchpoint, out));
+    for directive in directives() {
+        check(Record::Directive(&directive), |out| render_directive(&directive, out));
+    }
+    let change = samples::change();
+    check(Record::Change(&change, "v1"), |out| render_change(&change, "v1", out));
+    let snapshot = samples::snapshot();
+    check(Record::Profile(&snapshot), |out| render_profile(&snapshot, out));
+    let nobody = Snapshot { shared: true, identifiers: Vec::new(), profile: Profile::default(), ..snapshot };
+    check(Record::Profile(&nobody), |out| render_profile(&nobody, out));
+    let identifier = samples::identifier("email", "a@x.jp");
+    for person in [None, Some(samples::person(1))] {
+        check(Record::Identity(&identifier, person), |out| render_identity(&identifier, person, out));
+        check(Record::Redirect(samples::person(2), person), |out| render_redirect(samples::person(2), person, out));
+    }
+    for (line, original) in [(None, &b"{}"[..]), (Some(7), b"\xff\x00")] {
+        let quarantined = Quarantined {
+            source: Some("pos"),
+            event_id: None,
+            reason: "invalid-utf8",
+            detail: "",
+            file: None,
+            line,
+            original,
+        };
+        check(Record::Quarantined(&quarantined), |out| render_quarantined(&quarantined, out));
+    }
+}
+
+#[test]
+fn a_directive_comes_back() {
+    for directive in directives() {
+        let bytes = encoded(Record::Directive(&directive));
+        assert_eq!(decode_directive(&bytes, &mut Parser::new()).expect("a directive"), directive);
+        let mut line = Vec::new();
+        render_directive(&directive, &mut line);
+        assert_eq!(Parser::new().parse_line(&line), Ok(Line::Directive(directive)));
+    }
+}
+
+#[test]
+fn what_is_not_of_a_known_schema_is_refused() {
+    let mut bytes = encoded(Record::Touchpoint(&samples::touchpoint()));
+    assert!(matches!(decode_directive(&bytes, &mut Parser::new()), Err(Error::UnknownSchema { .. })));
+    bytes[0] = 0;
+    assert!(matches!(decode(&bytes), Err(Error::NotSingleObject)));
+    assert!(matches!(decode(b""), Err(Error::NotSingleObject)));
+}
+
+fn decode(bytes: &[u8]) -> Result<Touchpoint, Error> {
+    decode_touchpoint(bytes, &mut Parser::new())
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_touchpoint_comes_back(touchpoint in samples::touchpoints()) {
+        proptest::prop_assert_eq!(decode(&encoded(Record::Touchpoint(&touchpoint))).expect("a touchpoint"), touchpoint);
+    }
+
+    #[test]
+    fn no_bytes_make_the_decoder_panic(place in 0usize..400, byte in proptest::num::u8::ANY, cut in proptest::bool::ANY) {
+        let mut bytes = encoded(Record::Touchpoint(&samples::touchpoint()));
+        let place = HEADER + place % (bytes.len() - HEADER);
+        bytes[place] = byte;
+        if cut {
+            bytes.truncate(place);
+        }
+        let _ = decode(&bytes);
+    }
+}

@@ -1,0 +1,172 @@
+//! JSON written straight into bytes: objects, lists, texts, numbers and instants, without a tree in between.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use musubi_core::decimal::{Decimal, Parts};
+use musubi_core::time::Timestamp;
+use musubi_core::value::Value;
+
+use crate::time::render_time;
+
+/// An object being written.
+pub(crate) struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    empty: bool,
+}
+
+impl<'a> Object<'a> {
+    pub(crate) fn open(out: &'a mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, empty: true }
+    }
+
+    /// Writes a name that needs no escapes, and gives the place for its value. `name` is ours, never a sender's.
+    pub(crate) fn field(&mut self, name: &'static str) -> &mut Vec<u8> {
+        self.comma();
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        self.out
+    }
+
+    /// Writes a sender's name, and gives the place for its value.
+    pub(crate) fn named(&mut self, name: &str) -> &mut Vec<u8> {
+        self.comma();
+        text(self.out, name);
+        self.out.push(b':');
+        self.out
+    }
+
+    pub(crate) fn text(&mut self, name: &'static str, value: &str) {
+        text(self.field(name), value);
+    }
+
+    pub(crate) fn time(&mut self, name: &'static str, value: Timestamp) {
+        time(self.field(name), value);
+    }
+
+    pub(crate) fn number(&mut self, name: &'static str, value: u64) {
+        number(self.field(name), value);
+    }
+
+    pub(crate) fn close(self) {
+        self.out.push(b'}');
+    }
+
+    fn comma(&mut self) {
+        if !std::mem::replace(&mut self.empty, false) {
+            self.out.push(b',');
+        }
+    }
+}
+
+/// Writes a list.
+pub(crate) fn list<T>(out: &mut Vec<u8>, items: &[T], mut write: impl FnMut(&mut Vec<u8>, &T)) {
+    out.push(b'[');
+    for (place, item) in items.iter().enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        write(out, item);
+    }
+    out.push(b']');
+}
+
+/// Writes `{"namespace":…,"value":…}`.
+pub(crate) fn identifier(out: &mut Vec<u8>, namespace: &str, value: &str) {
+    let mut object = Object::open(out);
+    object.text("namespace", namespace);
+    object.text("value", value);
+    object.close();
+}
+
+/// Writes an object of values.
+pub(crate) fn fields(out: &mut Vec<u8>, fields: &[(Arc<str>, Value)]) {
+    let mut object = Object::open(out);
+    for (name, value) in fields {
+        self::value(object.named(name), value);
+    }
+    object.close();
+}
+
+/// Writes a value. Nesting is as deep as the value, which [`crate::MAX_DEPTH`] bounded.
+pub(crate) fn value(out: &mut Vec<u8>, value: &Value) {
+    match value {
+        Value::Null => out.extend_from_slice(b"null"),
+        Value::Bool(truth) => boolean(out, *truth),
+        Value::Number(number) => decimal(out, number),
+        Value::Text(value) => text(out, value),
+        Value::List(items) => list(out, items, self::value),
+        Value::Map(entries) => fields(out, entries),
+    }
+}
+
+pub(crate) fn boolean(out: &mut Vec<u8>, truth: bool) {
+    out.extend_from_slice(if truth { b"true" } else { b"false" });
+}
+
+/// Writes a number, exactly.
+pub(crate) fn decimal(out: &mut Vec<u8>, decimal: &Decimal) {
+    match decimal.to_parts() {
+        Parts::Small { mantissa, scale: 0 } => {
+            if mantissa < 0 {
+                out.push(b'-');
+            }
+            number(out, mantissa.unsigned_abs());
+        }
+        Parts::Small { .. } | Parts::Large { .. } => {
+            write!(out, "{decimal}").expect("bytes in memory take what is written");
+        }
+    }
+}
+
+/// Writes a whole number.
+pub(crate) fn number(out: &mut Vec<u8>, number: u64) {
+    /// 2^64 has so many digits.
+    const DIGITS: usize = 20;
+    let (mut text, mut start, mut rest) = ([0; DIGITS], DIGITS, number);
+    loop {
+        start -= 1;
+        text[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&text[start..]);
+}
+
+pub(crate) fn time(out: &mut Vec<u8>, time: Timestamp) {
+    out.push(b'"');
+    render_time(time, out);
+    out.push(b'"');
+}
+
+/// Writes a text in quotes, with JSON's escapes.
+pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let mut rest = text.as_bytes();
+    while let Some(place) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..b' ')) {
+        out.extend_from_slice(&rest[..place]);
+        escape(out, rest[place]);
+        rest = &rest[place + 1..];
+    }
+    out.extend_from_slice(rest);
+    out.push(b'"');
+}
+
+fn escape(out: &mut Vec<u8>, byte: u8) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    match byte {
+        b'"' => out.extend_from_slice(b"\\\""),
+        b'\\' => out.extend_from_slice(b"\\\\"),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        control => {
+            out.extend_from_slice(b"\\u00");
+            out.extend_from_slice(&[HEX[usize::from(control >> 4)], HEX[usize::from(control & 0x0f)]]);
+        }
+    }
+}
