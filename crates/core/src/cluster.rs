@@ -334,6 +334,9 @@ impl Cluster {
         for decree in other.decrees {
             self.decree(decree);
         }
+        if !self.decrees.is_empty() {
+            self.review_sightings();
+        }
         self.held.extend(other.held);
         for (key, version) in other.retired {
             match self.find(key) {

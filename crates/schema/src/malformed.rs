@@ -58,6 +58,14 @@ pub struct Malformed {
     pub event_id: Option<String>,
 }
 
+impl Malformed {
+    /// The same, of this event. An empty text is none.
+    pub(crate) fn of(self, source: &str, event_id: &str) -> Self {
+        let known = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        Self { source: known(source), event_id: known(event_id), ..self }
+    }
+}
+
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.reason, self.detail)

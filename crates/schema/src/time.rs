@@ -15,7 +15,11 @@ const TOO_LATE: i64 = 7_258_118_400 * MICROS_PER_SECOND;
 ///
 /// What is finer than a microsecond is cut off, towards the past. A leap second is the second before it.
 pub fn parse_time(text: &str) -> Option<Timestamp> {
-    let micros = parse_common(text.as_bytes()).or_else(|| parse_any(text))?;
+    of_our_centuries(parse_common(text.as_bytes()).or_else(|| parse_any(text))?)
+}
+
+/// The instant, where it is in the years 1900 to 2199 of UTC.
+pub(crate) fn of_our_centuries(micros: i64) -> Option<Timestamp> {
     (EARLIEST..TOO_LATE).contains(&micros).then(|| Timestamp::from_micros(micros))
 }
 

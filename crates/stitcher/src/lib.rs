@@ -4,14 +4,20 @@
 //! What this crate is not: it decides nothing about identity (that is `musubi-core`), and it does not know which log or
 //! which disk is beneath it.
 
+mod intake;
 mod machine;
 mod memory;
 mod message;
 mod publish;
+pub mod topics;
 mod transfer;
+mod wire;
 mod work;
+mod worker;
 
-pub use machine::{Alert, Effects, Input, Machine, Ruling, Verdict};
+pub use intake::{Intake, Reading, Refused};
+pub use machine::{Alert, Effects, Input, Machine, Options, Ruling, Verdict};
 pub use memory::Capacity;
 pub use message::{Entry, Message, Piece};
 pub use publish::{snapshot, standing_resolution};
+pub use worker::{Error, Store, Turn, Worker, replay};

@@ -144,6 +144,24 @@ pub struct Effects {
     pub verdicts: Vec<Verdict>,
 }
 
+/// How a machine works. None of it changes who is who.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How much is remembered between steps.
+    pub capacity: Capacity,
+    /// Whether the whole state of a person is published beside each change.
+    pub snapshots: bool,
+    /// Whether clusters above `max_cluster` are resolved at a throttled pace, by a message to themselves. A bounded run,
+    /// where nobody waits, does without.
+    pub throttle: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { capacity: Capacity::default(), snapshots: true, throttle: true }
+    }
+}
+
 /// The state machine of the partitions that a worker holds.
 pub struct Machine<R> {
     pub(crate) policy: Arc<Policy>,
@@ -153,21 +171,20 @@ pub struct Machine<R> {
     local: VecDeque<(u32, Message)>,
     /// The partition whose input is being handled.
     pub(crate) here: u32,
-    pub(crate) snapshots: bool,
+    pub(crate) options: Options,
 }
 
 impl<R: Reader> Machine<R> {
-    /// A machine for one policy and `partitions` partitions over what `reader` reads. With `snapshots` it publishes
-    /// the whole state of a person beside each change.
-    pub fn new(policy: Arc<Policy>, partitions: u32, reader: R, capacity: Capacity, snapshots: bool) -> Self {
+    /// A machine for one policy and `partitions` partitions over what `reader` reads.
+    pub fn new(policy: Arc<Policy>, partitions: u32, reader: R, options: Options) -> Self {
         Self {
             policy,
             partitions,
-            memory: Memory::new(reader, capacity),
+            memory: Memory::new(reader, options.capacity),
             effects: Effects::default(),
             local: VecDeque::new(),
             here: 0,
-            snapshots,
+            options,
         }
     }
 
@@ -179,12 +196,28 @@ impl<R: Reader> Machine<R> {
     /// Takes in a step's inputs, each at the partition it came to, and says what follows. The state that goes with it
     /// is then written by [`Machine::write`]; after an error or a failed commit call [`Machine::forget`].
     pub fn step(&mut self, inputs: Vec<(u32, Input)>) -> Result<Effects, store::Error> {
+        self.take_in(inputs)?;
+        self.publish()
+    }
+
+    /// The first half of a step: takes in the inputs, and publishes nothing yet. Where one worker holds every
+    /// partition, it can hand itself the messages of [`Machine::outgoing`] until there are none, and publish once.
+    pub fn take_in(&mut self, inputs: Vec<(u32, Input)>) -> Result<(), store::Error> {
         self.prefetch(&inputs)?;
         for (partition, input) in inputs {
             self.take(partition, input)?;
             self.drain()?;
         }
-        self.settle()?;
+        self.settle()
+    }
+
+    /// The messages to other partitions that what was taken in has led to.
+    pub fn outgoing(&mut self) -> Vec<(u32, Message)> {
+        std::mem::take(&mut self.effects.messages)
+    }
+
+    /// The second half of a step: publishes every person that what was taken in has changed.
+    pub fn publish(&mut self) -> Result<Effects, store::Error> {
         self.publish_all()?;
         Ok(std::mem::take(&mut self.effects))
     }

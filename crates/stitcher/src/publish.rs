@@ -36,7 +36,7 @@ impl<R: Reader> Machine<R> {
     fn has_unresolved(&mut self) -> Result<bool, store::Error> {
         for place in 0..self.memory.touched().len() {
             let root = self.memory.touched()[place];
-            let max_cluster = self.policy.limits.max_cluster as usize;
+            let max_cluster = self.max_cluster();
             if let Ok((cluster, work)) = self.memory.cluster(root)?.live()
                 && needs_resolution(cluster, work, max_cluster)
             {
@@ -46,10 +46,16 @@ impl<R: Reader> Machine<R> {
         Ok(false)
     }
 
+    /// Above how many members resolution is throttled.
+    fn max_cluster(&self) -> usize {
+        if self.options.throttle { self.policy.limits.max_cluster as usize } else { usize::MAX }
+    }
+
     fn settle_cluster(&mut self, root: Root) -> Result<(), store::Error> {
         let policy = std::sync::Arc::clone(&self.policy);
+        let max_cluster = self.max_cluster();
         let Ok((cluster, work)) = self.memory.cluster(root)?.live() else { return Ok(()) };
-        if !needs_resolution(cluster, work, policy.limits.max_cluster as usize) {
+        if !needs_resolution(cluster, work, max_cluster) {
             return Ok(());
         }
         let resolution = resolve(cluster, &policy);
@@ -101,13 +107,13 @@ impl<R: Reader> Machine<R> {
         for place in 0..self.memory.touched().len() {
             let root = self.memory.touched()[place];
             self.here = root.partition;
-            self.publish(root)?;
+            self.publish_cluster(root)?;
         }
         self.drain()
     }
 
-    fn publish(&mut self, root: Root) -> Result<(), store::Error> {
-        let max_cluster = self.policy.limits.max_cluster as usize;
+    fn publish_cluster(&mut self, root: Root) -> Result<(), store::Error> {
+        let max_cluster = self.max_cluster();
         let Ok((cluster, work)) = self.memory.cluster(root)?.live() else { return Ok(()) };
         if !work.changed {
             return Ok(());
@@ -131,7 +137,7 @@ impl<R: Reader> Machine<R> {
         let work = std::mem::take(work);
         let resolution = work.resolution.clone().unwrap_or_else(|| standing_resolution(&cluster));
         self.announce(root, &mut cluster, &work, &resolution)?;
-        if cluster.members.len() > max_cluster {
+        if cluster.members.len() > self.policy.limits.max_cluster as usize {
             self.effects.alerts.push(alert(root, &cluster));
         }
         cluster.drop_unseen();
@@ -256,7 +262,7 @@ impl<R: Reader> Machine<R> {
                 into: None,
                 cause: work.cause.clone(),
             }));
-            if self.snapshots {
+            if self.options.snapshots {
                 let place = u32::try_from(place).expect("there are no more persons than members");
                 let snapshot = snapshot(cluster, resolution, place);
                 self.effects.outputs.push(Output::Profile(Box::new(snapshot)));

@@ -10,7 +10,8 @@
 //! | `clusters` | root key (16), `m` or `s`, page number (4, big-endian) | the further pages of a cluster |
 //! | `effects` | signature key (16), event key (16) | one touchpoint's effect on the profile |
 //! | `seen` | event key (16) | that the event was seen, and a digest of its content |
-//! | `meta` | a name | the state's own facts |
+//! | `meta` | `changelog` | where the partition's changelog is to be read next |
+//! | `meta` | (no partition) a name | the state's own facts |
 
 use musubi_core::cluster::SignatureKey;
 use musubi_core::forest::Root;
@@ -98,6 +99,13 @@ pub fn effects(partition: u32, signature: SignatureKey) -> [u8; PREFIX] {
 /// The key of an event that was seen.
 pub fn seen(partition: u32, event: EventKey) -> [u8; PREFIX] {
     prefixed(partition, event.0)
+}
+
+/// The key in `meta` of where a partition's changelog is to be read next.
+pub fn changelog(partition: u32) -> [u8; 11] {
+    let mut bytes = *b"..changelog";
+    bytes[..2].copy_from_slice(&partition_bytes(partition));
+    bytes
 }
 
 #[cfg(test)]

@@ -12,45 +12,78 @@ use serde::de::DeserializeOwned;
 
 use super::{Error, HEADER, Topic, codec};
 use crate::json::{self, Object};
-use crate::read::{Parser, order};
+use crate::malformed::{Fault, Malformed, Reason};
+use crate::read::{Parser, malformed, order};
 use crate::render::{self, Quarantined};
+use crate::time::of_our_centuries;
 
-/// The touchpoint of a single object. `parser` lends the names that it has seen, and may read JSON lines between.
+/// The touchpoint of a single object, held to the same rules as a line of JSON, since any client may produce.
+/// `parser` lends the names that it has seen, and may read JSON lines between.
 ///
 /// # Errors
 /// [`Error`] where the bytes are no touchpoint under any schema that we know.
 pub fn decode_touchpoint(bytes: &[u8], parser: &mut Parser) -> Result<Touchpoint, Error> {
     let wire: TouchpointWire = read(Topic::Touchpoints, bytes)?;
-    let traits = parser.parse_fields("traits", &wire.traits)?;
-    let properties = parser.parse_fields("properties", &wire.properties)?;
+    let (source, event_id) = (parser.share(&wire.source), Arc::<str>::from(wire.event_id.as_str()));
+    touchpoint(wire, parser).map_err(|refused| Error::Malformed(refused.of(&source, &event_id)))
+}
+
+fn touchpoint(wire: TouchpointWire, parser: &mut Parser) -> Result<Touchpoint, Malformed> {
+    let texts =
+        [("source", &wire.source), ("event_id", &wire.event_id), ("channel", &wire.channel), ("type", &wire.kind)];
+    present(&texts)?;
     Ok(Touchpoint {
         source: parser.share(&wire.source),
-        event_id: wire.event_id.into(),
         channel: parser.share(&wire.channel),
         kind: parser.share(&wire.kind),
-        occurred_at: Timestamp::from_micros(wire.occurred_at),
-        received_at: wire.received_at.map(Timestamp::from_micros),
-        identifiers: pairs(wire.identifiers, parser),
-        traits,
-        properties,
+        event_id: wire.event_id.into(),
+        occurred_at: instant("occurred_at", wire.occurred_at)?,
+        received_at: wire.received_at.map(|micros| instant("received_at", micros)).transpose()?,
+        identifiers: pairs(wire.identifiers, parser)?,
+        traits: parser.parse_fields("traits", &wire.traits)?,
+        properties: parser.parse_fields("properties", &wire.properties)?,
         consent: consent(&wire.consent, parser),
-        household: wire.household.map(Into::into),
-        account: wire.account.map(Into::into),
+        household: wire.household.filter(|id| !id.is_empty()).map(Into::into),
+        account: wire.account.filter(|id| !id.is_empty()).map(Into::into),
     })
 }
 
-/// The directive of a single object.
+/// The directive of a single object, likewise.
 ///
 /// # Errors
 /// [`Error`] where the bytes are no directive under any schema that we know.
 pub fn decode_directive(bytes: &[u8], parser: &mut Parser) -> Result<Directive, Error> {
     let wire: DirectiveWire = read(Topic::Directives, bytes)?;
-    let identifiers = pairs(wire.identifiers, parser);
+    let (source, directive_id) = (parser.share(&wire.source), Arc::<str>::from(wire.directive_id.as_str()));
+    directive(wire, parser).map_err(|refused| Error::Malformed(refused.of(&source, &directive_id)))
+}
+
+fn directive(wire: DirectiveWire, parser: &mut Parser) -> Result<Directive, Malformed> {
+    present(&[("source", &wire.source), ("directive_id", &wire.directive_id)])?;
     let consent = consent(&wire.consent, parser);
-    let (source, directive_id) = (parser.share(&wire.source), Arc::from(wire.directive_id));
-    let order = order(&wire.directive, identifiers, consent)
-        .map_err(|fault| crate::read::malformed(fault, Some(Arc::clone(&source)), Some(Arc::clone(&directive_id))))?;
-    Ok(Directive { source, directive_id, at: Timestamp::from_micros(wire.at), order })
+    Ok(Directive {
+        source: parser.share(&wire.source),
+        at: instant("at", wire.at)?,
+        order: order(&wire.directive, pairs(wire.identifiers, parser)?, consent).map_err(refused)?,
+        directive_id: wire.directive_id.into(),
+    })
+}
+
+/// That none of these texts is empty.
+fn present(texts: &[(&str, &String)]) -> Result<(), Malformed> {
+    let empty = texts.iter().find(|(_, text)| text.is_empty());
+    empty.map_or(Ok(()), |(field, _)| Err(refused(Fault::missing(field))))
+}
+
+fn instant(field: &str, micros: i64) -> Result<Timestamp, Malformed> {
+    of_our_centuries(micros).ok_or_else(|| {
+        let detail = format!("wanted an instant of the years 1900 to 2199 in `{field}`, found {micros} microseconds");
+        refused(Fault { reason: Reason::InvalidTime, detail })
+    })
+}
+
+fn refused(fault: Fault) -> Malformed {
+    malformed(fault, None, None)
 }
 
 /// Appends the record of a topic as JSON on one line: the same text that [`crate::render_profile`] and its like give.
@@ -169,8 +202,17 @@ impl QuarantinedWire {
     }
 }
 
-fn pairs(pairs: Vec<PairWire>, parser: &mut Parser) -> Vec<(Arc<str>, Arc<str>)> {
-    pairs.into_iter().map(|pair| (parser.share(&pair.namespace), pair.value.into())).collect()
+/// An identifier as sent: namespace and value.
+type Sent = (Arc<str>, Arc<str>);
+
+/// The identifiers. One without a value is absent.
+fn pairs(pairs: Vec<PairWire>, parser: &mut Parser) -> Result<Vec<Sent>, Malformed> {
+    let with_value = pairs.into_iter().filter(|pair| !pair.value.is_empty());
+    let share = |pair: PairWire| {
+        present(&[("namespace", &pair.namespace)])?;
+        Ok((parser.share(&pair.namespace), pair.value.into()))
+    };
+    with_value.map(share).collect()
 }
 
 fn consent(consent: &BTreeMap<String, bool>, parser: &mut Parser) -> Vec<(Arc<str>, bool)> {

@@ -52,12 +52,17 @@ impl Record<'_> {
     /// Appends it as an Avro single object.
     ///
     /// # Errors
-    /// [`Error::Avro`] where the record does not fit its schema, which for records of the core does not happen.
+    /// [`Error::Avro`] where the record does not fit its schema, which for records of the core does not happen. Nothing
+    /// is appended then.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), Error> {
         let codec = codec(self.topic());
+        let start = out.len();
         out.extend_from_slice(&codec.header);
-        codec.writer.write_ser(out, self)?;
-        Ok(())
+        let written = codec.writer.write_ser(out, self).map(|_| ());
+        if written.is_err() {
+            out.truncate(start);
+        }
+        Ok(written?)
     }
 
     /// The record as a value of its schema, for those who do not go by serde.

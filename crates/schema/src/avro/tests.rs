@@ -6,6 +6,7 @@ use apache_avro::schema_compatibility::SchemaCompatibility;
 use musubi_core::change::Snapshot;
 use musubi_core::directive::Directive;
 use musubi_core::profile::Profile;
+use musubi_core::time::Timestamp;
 use musubi_core::touchpoint::Touchpoint;
 
 use super::*;
@@ -154,6 +155,25 @@ fn what_is_not_of_a_known_schema_is_refused() {
     bytes[0] = 0;
     assert!(matches!(decode(&bytes), Err(Error::NotSingleObject)));
     assert!(matches!(decode(b""), Err(Error::NotSingleObject)));
+}
+
+#[test]
+fn a_touchpoint_that_no_line_of_json_could_be_is_refused_with_its_sender() {
+    let good = samples::touchpoint();
+    let cases = [
+        (Touchpoint { channel: "".into(), ..good.clone() }, "missing-field"),
+        (Touchpoint { occurred_at: Timestamp::from_micros(i64::MAX), ..good.clone() }, "invalid-time"),
+        (Touchpoint { received_at: Some(Timestamp::from_micros(i64::MIN)), ..good.clone() }, "invalid-time"),
+        (Touchpoint { identifiers: vec![("".into(), "v".into())], ..good.clone() }, "missing-field"),
+    ];
+    for (touchpoint, reason) in cases {
+        let Err(Error::Malformed(refused)) = decode(&encoded(Record::Touchpoint(&touchpoint))) else {
+            panic!("wanted a refusal for {reason}");
+        };
+        assert_eq!((refused.reason, refused.event_id.as_deref()), (reason, Some("r-1001")));
+    }
+    let empty = Touchpoint { identifiers: vec![("email".into(), "".into())], ..good };
+    assert!(decode(&encoded(Record::Touchpoint(&empty))).expect("a touchpoint").identifiers.is_empty());
 }
 
 fn decode(bytes: &[u8]) -> Result<Touchpoint, Error> {

@@ -15,7 +15,8 @@ use musubi_core::policy::Policy;
 use musubi_core::profile::Profile;
 use musubi_core::resolve::{Reason, resolve_fully};
 use musubi_core::touchpoint::{EventKey, Rejection, Touchpoint};
-use musubi_stitcher::{Capacity, Input, Machine, Message, Ruling, Verdict, snapshot, standing_resolution};
+use musubi_stitcher::{Input, Machine, Message, Options, Ruling, Verdict, snapshot, standing_resolution};
+use musubi_store::codec::{Decode, Encode};
 use musubi_store::{InMemory, Stored};
 
 /// What arrives at the mesh.
@@ -50,7 +51,7 @@ pub struct Picture {
 impl Mesh {
     pub fn new(policy: &Arc<Policy>, partitions: u32) -> Self {
         let machine = |_| {
-            Machine::new(Arc::clone(policy), partitions, Stored(InMemory::default()), Capacity::default(), true)
+            Machine::new(Arc::clone(policy), partitions, Stored(InMemory::default()), Options::default())
         };
         Self {
             policy: Arc::clone(policy),
@@ -110,7 +111,7 @@ impl Mesh {
         machine.write(&mut batch);
         batch.apply(&mut machine.reader_mut().0);
         for (to, message) in effects.messages {
-            self.queues[to as usize].push_back(message);
+            self.queues[to as usize].push_back(through_bytes(&message));
         }
         self.outputs.extend(effects.outputs);
         effects.verdicts
@@ -196,6 +197,15 @@ impl Mesh {
         picture.fingerprint = fingerprint.to_string();
         picture
     }
+}
+
+/// A message as its receiver reads it.
+fn through_bytes(message: &Message) -> Message {
+    let mut bytes = Vec::new();
+    message.encode(&mut bytes);
+    let read = Message::decode(&mut bytes.as_slice()).expect("what was written can be read");
+    assert_eq!(&read, message);
+    read
 }
 
 fn content(touchpoint: &Touchpoint) -> u64 {

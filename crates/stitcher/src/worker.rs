@@ -1,0 +1,359 @@
+//! The loop of a worker, on any log: read, decide, write.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use musubi_core::change::Output;
+use musubi_core::identifier::DeploymentKey;
+use musubi_core::policy::Policy;
+use musubi_log::{
+    Append, Budget, CommitError, Committed, Delivery, Lease, Log, Mutation, Mutations, Offset, Polled, Record, Table,
+    Topic, Transaction,
+};
+use musubi_schema::Quarantined;
+use musubi_schema::avro;
+use musubi_store::codec::Encode;
+use musubi_store::{self as store, Stored, Tables, Writer, keys};
+
+use crate::intake::{Intake, Reading, Refused};
+use crate::machine::{Alert, Input, Machine, Options, Verdict};
+use crate::topics::{IDENTITY_MAP, MESH, PROFILE_CHANGES, PROFILES, QUARANTINE, REDIRECTS, partition_of};
+
+/// Why a turn failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store failed or is corrupt.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The log failed.
+    #[error(transparent)]
+    Log(#[from] musubi_log::Error),
+    /// A record could not be encoded.
+    #[error(transparent)]
+    Encode(#[from] avro::Error),
+}
+
+/// A store that a worker keeps up to date itself, where its log does not.
+pub trait Store: Tables {
+    /// Applies state writes, atomically.
+    fn apply(&mut self, state: &Mutations) -> Result<(), store::Error>;
+}
+
+/// What a turn did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// Records read.
+    pub records: usize,
+    /// Touchpoints that became evidence.
+    pub taken: u64,
+    /// Copies.
+    pub duplicates: u64,
+    /// Touchpoints that were forgotten before they came.
+    pub forgotten: u64,
+    /// Records set aside.
+    pub quarantined: u64,
+    /// Messages sent to other partitions.
+    pub messages: u64,
+    /// What was said downstream.
+    pub outputs: Vec<Output>,
+    /// Clusters above `max_cluster`.
+    pub alerts: Vec<Alert>,
+    /// Whether the commit was refused or its outcome is unknown: what was done will be done again, or was done.
+    pub undone: bool,
+}
+
+/// A worker: the partitions that its log assigns to it, and their state.
+pub struct Worker<L, T> {
+    log: L,
+    machine: Machine<Stored<T>>,
+    reading: Reading,
+    partitions: u32,
+    policy: Arc<Policy>,
+}
+
+impl<L: Log, T: Store> Worker<L, T> {
+    /// A worker on a log of `partitions` partitions with the state that `tables` hold.
+    pub fn new(
+        log: L,
+        tables: T,
+        policy: Arc<Policy>,
+        deployment: DeploymentKey,
+        partitions: u32,
+        options: Options,
+    ) -> Self {
+        let machine = Machine::new(Arc::clone(&policy), partitions, Stored(tables), options);
+        let reading = Reading::new(Arc::clone(&policy), deployment, partitions);
+        Self { log, machine, reading, partitions, policy }
+    }
+
+    /// The partitions that it holds.
+    pub fn assignment(&self) -> &[Lease] {
+        self.log.assignment()
+    }
+
+    /// The state beneath.
+    pub fn tables(&mut self) -> &mut T {
+        &mut self.machine.reader_mut().0
+    }
+
+    /// Reads one batch, decides, and commits it. No records is no turn.
+    pub fn turn(&mut self, budget: Budget) -> Result<Turn, Error> {
+        let deliveries = match self.log.poll(budget)? {
+            Polled::Records(deliveries) => deliveries,
+            Polled::Assignment { lost, gained } => {
+                self.reassign(&lost, &gained)?;
+                return Ok(Turn::default());
+            }
+        };
+        if deliveries.is_empty() {
+            return Ok(Turn::default());
+        }
+        let decided = self.decide(&deliveries);
+        if decided.is_err() {
+            self.machine.forget();
+            self.log.rewind()?;
+        }
+        let (transaction, mut turn) = decided?;
+        match self.log.commit(transaction) {
+            Ok(Committed::Applied) => {}
+            Ok(Committed::Unapplied { state, changelog }) => self.apply(&state, &changelog)?,
+            Err(CommitError::Failed(why)) => {
+                self.recover()?;
+                return Err(why.into());
+            }
+            Err(CommitError::Fenced { .. } | CommitError::Unknown { .. }) => {
+                self.recover()?;
+                turn = Turn { undone: true, records: turn.records, ..Turn::default() };
+            }
+        }
+        Ok(turn)
+    }
+
+    /// Decides a batch: the state is changed in memory only.
+    fn decide(&mut self, deliveries: &[Delivery]) -> Result<(Transaction, Turn), Error> {
+        let mut turn = Turn { records: deliveries.len(), ..Turn::default() };
+        let mut out = Outbox { appends: Vec::new(), timestamp_ms: 0, partitions: self.partitions };
+        out.timestamp_ms = deliveries.iter().map(|delivery| delivery.record.timestamp_ms).max().unwrap_or_default();
+        let mut inputs = Vec::with_capacity(deliveries.len());
+        let mut touchpoints = Vec::new();
+        for delivery in deliveries {
+            match self.reading.record(delivery) {
+                Intake::Refused(refused) => {
+                    turn.quarantined += 1;
+                    out.quarantine(&refused, delivery)?;
+                }
+                // Keyed otherwise than we would have: one hop more, and right all the same.
+                Intake::Input(owner, Input::Touchpoint { .. } | Input::Directive(_)) if owner != delivery.partition => {
+                    let (topic, record) = (delivery.topic.clone(), delivery.record.clone());
+                    out.appends.push(Append { topic, partition: owner, record });
+                }
+                Intake::Input(owner, input) => {
+                    if matches!(input, Input::Touchpoint { .. }) {
+                        touchpoints.push(delivery);
+                    }
+                    inputs.push((owner, input));
+                }
+            }
+        }
+        let effects = self.machine.step(inputs)?;
+        for (verdict, delivery) in effects.verdicts.iter().zip(touchpoints) {
+            match verdict {
+                Verdict::Taken => turn.taken += 1,
+                Verdict::Duplicate => turn.duplicates += 1,
+                Verdict::Forgotten => turn.forgotten += 1,
+                Verdict::Rejected(rejection) => {
+                    turn.quarantined += 1;
+                    let detail = String::new();
+                    let refused = Refused { source: None, event_id: None, reason: rejection.reason(), detail };
+                    out.quarantine(&refused, delivery)?;
+                }
+            }
+        }
+        for (partition, message) in &effects.messages {
+            turn.messages += 1;
+            out.message(*partition, message);
+        }
+        for output in &effects.outputs {
+            out.output(output, &self.policy.version)?;
+        }
+        let mut state = State(Mutations::new());
+        self.machine.write(&mut state);
+        turn.outputs = effects.outputs;
+        turn.alerts = effects.alerts;
+        let transaction = Transaction { inputs: positions(deliveries), outputs: out.appends, state: state.0 };
+        Ok((transaction, turn))
+    }
+
+    /// After a commit that failed or may have failed: what is in memory is no longer to be believed.
+    fn recover(&mut self) -> Result<(), Error> {
+        self.machine.forget();
+        self.log.rewind()?;
+        let held: Vec<Lease> = self.log.assignment().to_vec();
+        self.restore(&held)
+    }
+
+    fn reassign(&mut self, _lost: &[Lease], gained: &[Lease]) -> Result<(), Error> {
+        self.machine.forget();
+        self.restore(gained)
+    }
+
+    /// Brings the state of partitions up to date with their changelogs.
+    fn restore(&mut self, leases: &[Lease]) -> Result<(), Error> {
+        for lease in leases {
+            let mut next = self.changelog_position(lease.partition)?;
+            while let Some(changes) = self.log.changelog(lease.partition, next)? {
+                self.apply(&changes.state, &[(lease.partition, changes.next)])?;
+                next = changes.next;
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, state: &Mutations, changelog: &[(u32, Offset)]) -> Result<(), Error> {
+        #[cfg(feature = "sabotage")]
+        if musubi_core::sabotage::strikes(musubi_core::sabotage::Bug::CommitBeforeWrite, 13) {
+            let mut only_positions = Mutations::new();
+            for (partition, next) in changelog {
+                only_positions.put(Table(keys::META), &keys::changelog(*partition), &next.to_be_bytes());
+            }
+            self.machine.forget();
+            return Ok(self.tables().apply(&only_positions)?);
+        }
+        let mut state = state.clone();
+        for (partition, next) in changelog {
+            state.put(Table(keys::META), &keys::changelog(*partition), &next.to_be_bytes());
+        }
+        Ok(self.tables().apply(&state)?)
+    }
+
+    fn changelog_position(&mut self, partition: u32) -> Result<Offset, Error> {
+        let mut next = 0;
+        self.tables().get_many(keys::META, &[keys::changelog(partition)], |_, value| {
+            next = value.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
+            Ok(())
+        })?;
+        Ok(next)
+    }
+}
+
+/// Where each partition of each topic is to be read next.
+fn positions(deliveries: &[Delivery]) -> Vec<musubi_log::Position> {
+    let mut next: BTreeMap<(&Topic, u32), Offset> = BTreeMap::new();
+    for delivery in deliveries {
+        next.insert((&delivery.topic, delivery.partition), delivery.offset + 1);
+    }
+    next.into_iter()
+        .map(|((topic, partition), next)| musubi_log::Position { topic: topic.clone(), partition, next })
+        .collect()
+}
+
+/// State writes on their way into a transaction.
+struct State(Mutations);
+
+impl Writer for State {
+    fn put(&mut self, table: &'static str, key: &[u8], value: &[u8]) {
+        self.0.put(Table(table), key, value);
+    }
+
+    fn delete(&mut self, table: &'static str, key: &[u8]) {
+        self.0.delete(Table(table), key);
+    }
+
+    fn delete_range(&mut self, table: &'static str, from: &[u8], to: &[u8]) {
+        self.0.delete_range(Table(table), from, to);
+    }
+}
+
+/// Applies state writes to any writer.
+pub fn replay<'a>(state: impl IntoIterator<Item = Mutation<'a>>, writer: &mut impl Writer) {
+    for mutation in state {
+        match mutation {
+            Mutation::Put { table, key, value } => writer.put(table.0, key, value),
+            Mutation::Delete { table, key } => writer.delete(table.0, key),
+            Mutation::DeleteRange { table, from, to } => writer.delete_range(table.0, from, to),
+        }
+    }
+}
+
+impl Store for store::InMemory {
+    fn apply(&mut self, state: &Mutations) -> Result<(), store::Error> {
+        replay(state.iter(), self);
+        Ok(())
+    }
+}
+
+impl Store for store::Rocks {
+    fn apply(&mut self, state: &Mutations) -> Result<(), store::Error> {
+        self.write(|batch| replay(state.sorted(), batch))
+    }
+}
+
+/// What a turn appends to the log.
+struct Outbox {
+    appends: Vec<Append>,
+    timestamp_ms: i64,
+    partitions: u32,
+}
+
+impl Outbox {
+    fn message(&mut self, partition: u32, message: &crate::message::Message) {
+        let mut bytes = Vec::with_capacity(256);
+        message.encode(&mut bytes);
+        let record = Record { value: Some(bytes.into()), timestamp_ms: self.timestamp_ms, ..Record::default() };
+        self.appends.push(Append { topic: MESH, partition, record });
+    }
+
+    fn output(&mut self, output: &Output, policy_version: &str) -> Result<(), Error> {
+        let (topic, key, value) = match output {
+            Output::Change(change) => {
+                let record = avro::Record::Change(change, policy_version);
+                (PROFILE_CHANGES, change.person_id.to_string(), Some(record))
+            }
+            Output::Profile(snapshot) => {
+                (PROFILES, snapshot.person_id.to_string(), Some(avro::Record::Profile(snapshot)))
+            }
+            Output::Gone(person) => (PROFILES, person.to_string(), None),
+            Output::Identity(identifier, person) => {
+                let record = person.map(|person| avro::Record::Identity(identifier, Some(person)));
+                (IDENTITY_MAP, identifier.text().to_owned(), record)
+            }
+            Output::Redirect(from, to) => {
+                (REDIRECTS, from.to_string(), to.map(|to| avro::Record::Redirect(*from, Some(to))))
+            }
+        };
+        self.append(topic, &key, value)
+    }
+
+    fn quarantine(&mut self, refused: &Refused, delivery: &Delivery) -> Result<(), Error> {
+        let original = delivery.record.value.as_deref().unwrap_or_default();
+        let mut readable = Vec::new();
+        // What came in as a touchpoint is shown as one; what cannot be read stays the bytes it was.
+        let text = avro::to_json(avro::Topic::Touchpoints, original, &mut readable).is_ok();
+        let quarantined = Quarantined {
+            source: refused.source.as_deref(),
+            event_id: refused.event_id.as_deref(),
+            reason: refused.reason,
+            detail: &refused.detail,
+            file: None,
+            line: None,
+            original: if text { &readable } else { original },
+        };
+        let key = refused.source.as_deref().unwrap_or_default();
+        self.append(QUARANTINE, key, Some(avro::Record::Quarantined(&quarantined)))
+    }
+
+    /// A record of an output topic; no value is a tombstone.
+    fn append(&mut self, topic: Topic, key: &str, value: Option<avro::Record<'_>>) -> Result<(), Error> {
+        let partition = partition_of(key, self.partitions);
+        let record = match value {
+            Some(value) => {
+                let mut bytes = Vec::with_capacity(512);
+                value.encode(&mut bytes)?;
+                Record::new(key.as_bytes().to_vec(), bytes, self.timestamp_ms)
+            }
+            None => Record::tombstone(key.as_bytes().to_vec(), self.timestamp_ms),
+        };
+        self.appends.push(Append { topic, partition, record });
+        Ok(())
+    }
+}
