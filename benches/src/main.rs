@@ -41,7 +41,7 @@ fn main() -> std::io::Result<()> {
             }
         }
     })?;
-    let reading = Reading::new(policy(), deployment(), 1);
+    let mut reading = Reading::new(policy(), deployment(), 1);
     let mut inputs = Vec::with_capacity(touchpoints.len());
     let topic: Arc<str> = "touchpoints".into();
     let count = touchpoints.len();

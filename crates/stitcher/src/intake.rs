@@ -43,12 +43,13 @@ pub struct Reading {
     deployment: DeploymentKey,
     partitions: u32,
     parser: Parser,
+    unknown_namespaces: u64,
 }
 
 impl Reading {
     /// A reader for one policy, deployment and number of partitions.
     pub fn new(policy: Arc<Policy>, deployment: DeploymentKey, partitions: u32) -> Self {
-        Self { policy, deployment, partitions, parser: Parser::new() }
+        Self { policy, deployment, partitions, parser: Parser::new(), unknown_namespaces: 0 }
     }
 
     /// The parser, for reading lines.
@@ -85,12 +86,18 @@ impl Reading {
         }
     }
 
+    /// How many identifiers so far were in a namespace that the policy does not name.
+    pub fn unknown_namespaces(&self) -> u64 {
+        self.unknown_namespaces
+    }
+
     /// Reads a touchpoint under the policy.
-    pub fn touchpoint(&self, touchpoint: Touchpoint, position: Position) -> Intake {
+    pub fn touchpoint(&mut self, touchpoint: Touchpoint, position: Position) -> Intake {
         let content = content_digest(&touchpoint);
         let (source, event_id) = (Arc::clone(&touchpoint.source), Arc::clone(&touchpoint.event_id));
         match self.policy.read(touchpoint, &self.deployment) {
             Ok(reading) => {
+                self.unknown_namespaces += u64::from(reading.unknown_namespaces);
                 let partition = reading.identifiers[0].owner(self.partitions);
                 let event = EventKey::of(&source, &event_id);
                 let observation =
