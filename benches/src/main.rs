@@ -1,0 +1,114 @@
+//! Prints what each part of the way costs, and the whole, in one run: read the ratios, not the absolute numbers.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Instant;
+
+use musubi_benches::{deployment, lines, policy, processor_time};
+use musubi_core::change::Position;
+use musubi_log::{Mutations, Table};
+use musubi_schema::{Line, Parser};
+use musubi_stitcher::{Capacity, Input, Intake, Machine, Options, Reading, Store};
+use musubi_store::{InMemory, Rocks, Stored, Writer};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Touchpoints in a step.
+const BATCH: usize = 10_000;
+
+fn main() -> std::io::Result<()> {
+    let argument = |place: usize, or: u64| std::env::args().nth(place).and_then(|word| word.parse().ok()).unwrap_or(or);
+    let (persons, touchpoints) = (argument(1, 200_000), argument(2, 1_000_000));
+    let mut out = std::io::stdout().lock();
+    let lines = lines(persons, touchpoints);
+    writeln!(out, "{} lines of {persons} persons, batches of {BATCH}, one core", lines.len())?;
+    let mut row = |name: &str, count: usize, work: &mut dyn FnMut()| -> std::io::Result<()> {
+        let (wall, processor) = (Instant::now(), processor_time());
+        work();
+        let (wall, processor) = (wall.elapsed(), processor_time() - processor);
+        let rate = count as f64 / wall.as_secs_f64();
+        let cost = processor.as_secs_f64() * 1e6 / count as f64;
+        writeln!(out, "{name:<36} {rate:>12.0}/s {cost:>8.2} CPU µs each")
+    };
+
+    let mut parser = Parser::new();
+    let mut touchpoints = Vec::with_capacity(lines.len());
+    row("parse", lines.len(), &mut || {
+        for line in &lines {
+            if let Ok(Line::Touchpoint(touchpoint)) = parser.parse_line(line) {
+                touchpoints.push(touchpoint);
+            }
+        }
+    })?;
+    let reading = Reading::new(policy(), deployment(), 1);
+    let mut inputs = Vec::with_capacity(touchpoints.len());
+    let topic: Arc<str> = "touchpoints".into();
+    let count = touchpoints.len();
+    row("read under the policy", count, &mut || {
+        for (offset, touchpoint) in (0..).zip(touchpoints.drain(..)) {
+            let position = Position { topic: Arc::clone(&topic), partition: 0, offset };
+            if let Intake::Input(partition, input) = reading.touchpoint(touchpoint, position) {
+                inputs.push((partition, input));
+            }
+        }
+    })?;
+
+    let everything = Capacity { clusters: usize::MAX / 4, parents: usize::MAX / 4 };
+    let options = Options { capacity: everything, snapshots: false, throttle: true };
+    let mut machine = Machine::new(policy(), 1, Stored(InMemory::default()), options);
+    let batches: Vec<Vec<(u32, Input)>> = inputs.chunks(BATCH).map(<[_]>::to_vec).collect();
+    let mut outputs = 0;
+    row("handlers, all in memory", inputs.len(), &mut || {
+        for batch in batches.iter().cloned() {
+            outputs += machine.step(batch).map_or(0, |effects| effects.outputs.len());
+            machine.write(&mut Nowhere);
+        }
+    })?;
+    drop(machine);
+
+    let directory = tempfile::tempdir()?;
+    let options = Options { snapshots: false, ..Options::default() };
+    let database = musubi_store::open(
+        directory.path(),
+        musubi_store::Options { without_wal: true, ..musubi_store::Options::default() },
+        Vec::new(),
+    )
+    .map_err(std::io::Error::other)?;
+    let mut rocks = Rocks::new(database);
+    let mut machine = Machine::new(policy(), 1, Stored(rocks.clone()), options);
+    row("handlers and RocksDB", inputs.len(), &mut || {
+        for batch in batches.iter().cloned() {
+            outputs += machine.step(batch).map_or(0, |effects| effects.outputs.len());
+            let mut state = Gathered(Mutations::new());
+            machine.write(&mut state);
+            rocks.apply(&state.0).expect("the disk holds");
+        }
+    })?;
+    writeln!(out, "{outputs} outputs")?;
+    Ok(())
+}
+
+struct Nowhere;
+
+impl Writer for Nowhere {
+    fn put(&mut self, _: &'static str, _: &[u8], _: &[u8]) {}
+    fn delete(&mut self, _: &'static str, _: &[u8]) {}
+    fn delete_range(&mut self, _: &'static str, _: &[u8], _: &[u8]) {}
+}
+
+struct Gathered(Mutations);
+
+impl Writer for Gathered {
+    fn put(&mut self, table: &'static str, key: &[u8], value: &[u8]) {
+        self.0.put(Table(table), key, value);
+    }
+
+    fn delete(&mut self, table: &'static str, key: &[u8]) {
+        self.0.delete(Table(table), key);
+    }
+
+    fn delete_range(&mut self, table: &'static str, from: &[u8], to: &[u8]) {
+        self.0.delete_range(Table(table), from, to);
+    }
+}
