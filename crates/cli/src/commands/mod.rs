@@ -9,6 +9,7 @@ use std::process::ExitCode;
 /// What to do.
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
+    Run(crate::run::Args),
     Generate(generate::Args),
     Score(score::Args),
     Policy(policy::Args),
@@ -18,6 +19,7 @@ impl Command {
     /// Does it, and says how the process is to exit. An error means that it could not run.
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Run(args) => crate::run::run(args),
             Self::Generate(args) => generate::run(args),
             Self::Score(args) => score::run(args),
             Self::Policy(args) => policy::run(args),
