@@ -72,6 +72,8 @@ pub(crate) struct Recorded {
     pub(crate) event: EventKey,
     /// None once the effect was moved away or forgotten again within the step.
     pub(crate) effect: Option<Effect>,
+    /// The place of the one recorded before it for the same signature.
+    before: Option<u32>,
 }
 
 /// One thing to be dropped from the stored effects.
@@ -102,7 +104,11 @@ pub(crate) struct Memory<R> {
     clusters: Cache<Root, ClusterCell>,
     seen: FxHashMap<(u32, EventKey), Cell<Option<Seen>>>,
     pub(crate) recorded: Vec<Recorded>,
+    /// For each signature, the place of the last effect recorded in this step.
+    last_recorded: FxHashMap<(u32, SignatureKey), u32>,
     dropped: Vec<Dropped>,
+    /// For each signature, the places of what was dropped of it in this step.
+    dropped_of: FxHashMap<(u32, SignatureKey), Vec<usize>>,
     dirty_parents: Vec<(u32, IdentifierKey)>,
     dirty_clusters: Vec<Root>,
     dirty_seen: Vec<(u32, EventKey)>,
@@ -116,7 +122,9 @@ impl<R: Reader> Memory<R> {
             clusters: Cache::new(capacity.clusters),
             seen: FxHashMap::default(),
             recorded: Vec::new(),
+            last_recorded: FxHashMap::default(),
             dropped: Vec::new(),
+            dropped_of: FxHashMap::default(),
             dirty_parents: Vec::new(),
             dirty_clusters: Vec::new(),
             dirty_seen: Vec::new(),
@@ -222,7 +230,19 @@ impl<R: Reader> Memory<R> {
 
     /// Records an effect.
     pub(crate) fn record(&mut self, partition: u32, signature: SignatureKey, event: EventKey, effect: Effect) {
-        self.recorded.push(Recorded { partition, signature, event, effect: Some(effect) });
+        let place = self.next_record();
+        let before = self.last_recorded.insert((partition, signature), place);
+        self.recorded.push(Recorded { partition, signature, event, effect: Some(effect), before });
+    }
+
+    /// Visits the effects of a signature that were recorded in this step, the last one first.
+    fn each_recorded(&mut self, partition: u32, signature: SignatureKey, mut visit: impl FnMut(&mut Recorded)) {
+        let mut place = self.last_recorded.get(&(partition, signature)).copied();
+        while let Some(at) = place {
+            let recorded = &mut self.recorded[at as usize];
+            visit(recorded);
+            place = recorded.before;
+        }
     }
 
     /// All effects of a signature, stored or recorded in this step, in the order of their events' keys.
@@ -231,44 +251,47 @@ impl<R: Reader> Memory<R> {
         partition: u32,
         signature: SignatureKey,
     ) -> Result<Vec<(EventKey, Effect)>, store::Error> {
-        let mut stored = self.reader.effects(partition, signature)?;
-        for dropped in &self.dropped {
-            match dropped {
-                Dropped::All(at, of) if (*at, *of) == (partition, signature) => stored.clear(),
-                Dropped::One(at, of, event) if (*at, *of) == (partition, signature) => {
-                    stored.retain(|(have, _)| have != event);
-                }
-                Dropped::All(..) | Dropped::One(..) => {}
+        let mut effects = self.reader.effects(partition, signature)?;
+        for place in self.dropped_of.get(&(partition, signature)).into_iter().flatten() {
+            match &self.dropped[*place] {
+                Dropped::All(..) => effects.clear(),
+                Dropped::One(_, _, event) => effects.retain(|(have, _)| have != event),
             }
         }
-        let recorded = self.recorded.iter().filter(|recorded| recorded.is_at(partition, signature));
-        stored.extend(recorded.filter_map(|recorded| Some((recorded.event, recorded.effect.clone()?))));
-        stored.sort_unstable_by_key(|(event, _)| *event);
-        stored.dedup_by_key(|(event, _)| *event);
-        Ok(stored)
+        self.each_recorded(partition, signature, |recorded| {
+            effects.extend(recorded.effect.clone().map(|effect| (recorded.event, effect)));
+        });
+        effects.sort_unstable_by_key(|(event, _)| *event);
+        effects.dedup_by_key(|(event, _)| *event);
+        Ok(effects)
     }
 
     /// Drops one effect.
     pub(crate) fn drop_effect(&mut self, partition: u32, signature: SignatureKey, event: EventKey) {
-        for recorded in self.recorded.iter_mut().filter(|recorded| recorded.is_at(partition, signature)) {
+        self.each_recorded(partition, signature, |recorded| {
             if recorded.event == event {
                 recorded.effect = None;
             }
-        }
-        self.dropped.push(Dropped::One(partition, signature, event));
+        });
+        self.note_dropped((partition, signature), Dropped::One(partition, signature, event));
     }
 
     /// Drops all effects of a signature.
     pub(crate) fn drop_effects(&mut self, partition: u32, signature: SignatureKey) {
-        for recorded in self.recorded.iter_mut().filter(|recorded| recorded.is_at(partition, signature)) {
-            recorded.effect = None;
-        }
-        self.dropped.push(Dropped::All(partition, signature));
+        self.each_recorded(partition, signature, |recorded| recorded.effect = None);
+        self.note_dropped((partition, signature), Dropped::All(partition, signature));
+    }
+
+    fn note_dropped(&mut self, of: (u32, SignatureKey), dropped: Dropped) {
+        self.dropped_of.entry(of).or_default().push(self.dropped.len());
+        self.dropped.push(dropped);
     }
 
     /// Hands everything that this step changed to the writer, in the order in which it was first touched. The drops
     /// come before the records: an effect that was dropped and recorded again stands.
     pub(crate) fn write(&mut self, writer: &mut impl Writer) {
+        self.last_recorded.clear();
+        self.dropped_of.clear();
         for dropped in self.dropped.drain(..) {
             match dropped {
                 Dropped::One(partition, signature, event) => store::drop_effect(writer, partition, signature, event),
@@ -306,7 +329,9 @@ impl<R: Reader> Memory<R> {
         self.clusters.clear();
         self.seen.clear();
         self.recorded.clear();
+        self.last_recorded.clear();
         self.dropped.clear();
+        self.dropped_of.clear();
         self.dirty_parents.clear();
         self.dirty_clusters.clear();
         self.dirty_seen.clear();
@@ -325,12 +350,6 @@ impl ClusterCell {
             Home::Live(cluster) => Ok((cluster, self.work.get_or_insert_default())),
             Home::Forward(root) => Err(*root),
         }
-    }
-}
-
-impl Recorded {
-    fn is_at(&self, partition: u32, signature: SignatureKey) -> bool {
-        (self.partition, self.signature) == (partition, signature)
     }
 }
 
