@@ -30,6 +30,10 @@ pub struct Refused {
 
 /// What a record is.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every record is an input: a box for each would cost more than it saves"
+)]
 pub enum Intake {
     /// An input, for the partition that owns what it is about.
     Input(u32, Input),
@@ -59,11 +63,8 @@ impl Reading {
 
     /// Reads a record of one of the topics that a stitcher reads.
     pub fn record(&mut self, delivery: &Delivery) -> Intake {
-        let position = Position {
-            topic: delivery.topic.as_str().into(),
-            partition: delivery.partition,
-            offset: delivery.offset,
-        };
+        let position =
+            Position { topic: delivery.topic.as_str().into(), partition: delivery.partition, offset: delivery.offset };
         let bytes = delivery.record.value.as_deref().unwrap_or_default();
         let unreadable = |why: &dyn std::fmt::Display| {
             Intake::Refused(Refused { source: None, event_id: None, reason: "invalid-record", detail: why.to_string() })

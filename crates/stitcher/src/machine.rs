@@ -56,8 +56,7 @@ impl Ruling {
         deployment: &DeploymentKey,
         position: Position,
     ) -> Result<Self, String> {
-        let event =
-            EventRef { source: Arc::clone(&directive.source), event_id: Arc::clone(&directive.directive_id) };
+        let event = EventRef { source: Arc::clone(&directive.source), event_id: Arc::clone(&directive.directive_id) };
         let identify = |(namespace, value): &(Arc<str>, Arc<str>)| {
             policy
                 .identifier(namespace, value, deployment)
@@ -252,8 +251,9 @@ impl<R: Reader> Machine<R> {
                     | Message::Decree { root, .. }
                     | Message::Resolve { root }
                     | Message::Union { junior: root, .. } => roots.push(*root),
-                    Message::Claim { identifier, .. }
-                    | Message::Share { identifier, .. } => identifiers.push((*partition, identifier.key())),
+                    Message::Claim { identifier, .. } | Message::Share { identifier, .. } => {
+                        identifiers.push((*partition, identifier.key()))
+                    }
                     Message::Reparent { identifier, .. } => identifiers.push((*partition, *identifier)),
                     Message::Enter { observation, entry, .. } => {
                         identifiers.push((*partition, observation.identifiers[*entry as usize].key()));
@@ -564,12 +564,7 @@ impl<R: Reader> Machine<R> {
     }
 
     /// Absorbs a junior of the same partition: nothing is copied, and its effects stay where they are.
-    fn absorb_here(
-        &mut self,
-        mut senior: Root,
-        junior: Cluster,
-        junior_work: Work,
-    ) -> Result<(), store::Error> {
+    fn absorb_here(&mut self, mut senior: Root, junior: Cluster, junior_work: Work) -> Result<(), store::Error> {
         while let Home::Forward(root) = self.memory.cluster(senior)?.home {
             if root.partition != self.here {
                 return self.send_away(root, senior, junior);
@@ -614,13 +609,7 @@ impl<R: Reader> Machine<R> {
     }
 
     /// At the home of a senior: one piece of a junior.
-    fn absorb(
-        &mut self,
-        root: Root,
-        from: IdentifierKey,
-        pieces: i64,
-        piece: Box<Piece>,
-    ) -> Result<(), store::Error> {
+    fn absorb(&mut self, root: Root, from: IdentifierKey, pieces: i64, piece: Box<Piece>) -> Result<(), store::Error> {
         let cell = self.memory.cluster(root)?;
         let (cluster, work) = match cell.live() {
             Ok(live) => live,

@@ -188,11 +188,8 @@ impl<R: Reader> Machine<R> {
         fate: &Fate,
     ) -> Result<Vec<Person>, store::Error> {
         let policy = std::sync::Arc::clone(&self.policy);
-        let mut persons: Vec<Person> = resolution
-            .anchors
-            .iter()
-            .map(|anchor| Person { anchor: *anchor, profile: Profile::default() })
-            .collect();
+        let mut persons: Vec<Person> =
+            resolution.anchors.iter().map(|anchor| Person { anchor: *anchor, profile: Profile::default() }).collect();
         for (old, whole) in fate.becomes.iter().enumerate() {
             if let Some(new) = whole.filter(|new| !fate.refold[*new as usize]) {
                 let profile = &mut persons[new as usize].profile;
@@ -327,7 +324,7 @@ impl<R: Reader> Machine<R> {
             if is == Some(own) || member.seen.is_none() || member.version == 0 {
                 return None;
             }
-            is.or_else(|| after_end(own).or_else(|| Some(member.redirect.map(|to| after_end(to).unwrap_or(Some(to)))?))?)
+            is.or_else(|| after_end(own).or_else(|| member.redirect.map(|to| after_end(to).unwrap_or(Some(to))))?)
         };
         let redirects: Vec<Option<PersonId>> =
             cluster.members.iter().zip(&resolution.person).map(|(member, person)| leads(member, *person)).collect();

@@ -32,13 +32,13 @@ fn policies() -> impl Strategy<Value = Arc<Policy>> {
     (proptest::collection::vec(namespace, 1..=NAMES.len()), 1_u32..40).prop_map(|(namespaces, max_cluster)| {
         let mut text = String::new();
         for (name, (unique, most, shared_after, max_links, oldest)) in NAMES.iter().zip(namespaces) {
-            let _ = write!(text, "[[namespace]]\nname = \"{name}\"\nmax_links = {max_links}\nunique = {unique}\n");
-            let _ = write!(text, "conflict = \"{}\"\n", if oldest { "oldest" } else { "newest" });
+            let _ = writeln!(text, "[[namespace]]\nname = \"{name}\"\nmax_links = {max_links}\nunique = {unique}");
+            let _ = writeln!(text, "conflict = \"{}\"", if oldest { "oldest" } else { "newest" });
             if let Some(most) = most.filter(|_| !unique) {
-                let _ = write!(text, "max_per_person = {most}\n");
+                let _ = writeln!(text, "max_per_person = {most}");
             }
             if let Some(shared_after) = shared_after {
-                let _ = write!(text, "shared_after = {shared_after}\n");
+                let _ = writeln!(text, "shared_after = {shared_after}");
             }
         }
         let _ = write!(
@@ -301,7 +301,8 @@ impl Consumer {
                     prop_assert_eq!(
                         lines(&consumer.views[&id]),
                         lines(&profile::view(&snapshot.profile)),
-                        "the changes of {} add up to its snapshot", &id
+                        "the changes of {} add up to its snapshot",
+                        &id
                     );
                 }
                 Output::Gone(_) => {}

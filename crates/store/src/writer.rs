@@ -39,13 +39,7 @@ pub fn put_home(writer: &mut impl Writer, root: Root, home: &Home, before: &Page
 }
 
 /// Writes an effect.
-pub fn put_effect(
-    writer: &mut impl Writer,
-    partition: u32,
-    signature: SignatureKey,
-    event: EventKey,
-    effect: &Effect,
-) {
+pub fn put_effect(writer: &mut impl Writer, partition: u32, signature: SignatureKey, event: EventKey, effect: &Effect) {
     let mut bytes = Vec::with_capacity(256);
     effect.encode(&mut bytes);
     writer.put(keys::EFFECTS, &keys::effect(partition, signature, event), &bytes);

@@ -50,9 +50,7 @@ pub struct Picture {
 
 impl Mesh {
     pub fn new(policy: &Arc<Policy>, partitions: u32) -> Self {
-        let machine = |_| {
-            Machine::new(Arc::clone(policy), partitions, Stored(InMemory::default()), Options::default())
-        };
+        let machine = |_| Machine::new(Arc::clone(policy), partitions, Stored(InMemory::default()), Options::default());
         Self {
             policy: Arc::clone(policy),
             deployment: DeploymentKey::derive(b"test"),
@@ -80,12 +78,8 @@ impl Mesh {
                 match self.policy.read(touchpoint, &self.deployment) {
                     Ok(reading) => {
                         let partition = reading.identifiers[0].owner(self.partitions);
-                        let observation = Observation {
-                            identifiers: reading.identifiers,
-                            effect: reading.effect,
-                            event,
-                            position,
-                        };
+                        let observation =
+                            Observation { identifiers: reading.identifiers, effect: reading.effect, event, position };
                         let verdicts = self.step(partition, Input::Touchpoint { observation, content });
                         if let Some(Verdict::Rejected(reason)) = verdicts.first() {
                             self.quarantined.push((event_id, *reason));
@@ -174,8 +168,7 @@ impl Mesh {
                 picture.persons.insert(texts.join(" "));
                 for identifier in &snapshot.identifiers {
                     fingerprint.add_identity(identifier, snapshot.person_id);
-                    let taken =
-                        picture.ids.insert(identifier.text().to_owned(), snapshot.person_id.to_string());
+                    let taken = picture.ids.insert(identifier.text().to_owned(), snapshot.person_id.to_string());
                     assert_eq!(taken, None, "{identifier:?} belongs to one person");
                 }
                 fingerprint.add_profile(snapshot.person_id, snapshot.shared, &snapshot.profile);
@@ -215,8 +208,11 @@ fn content(touchpoint: &Touchpoint) -> u64 {
     hasher.finish()
 }
 
+/// Table, key, the value put, and where a range that is dropped ends.
+type Write = (&'static str, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>);
+
 #[derive(Default)]
-struct Batch(Vec<(&'static str, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>)>);
+struct Batch(Vec<Write>);
 
 impl musubi_store::Writer for Batch {
     fn put(&mut self, table: &'static str, key: &[u8], value: &[u8]) {
@@ -283,8 +279,7 @@ pub fn oracle(policy: &Policy, arrivals: &[Arrival]) -> Picture {
             }
         }
     }
-    observations
-        .retain(|_, seen| !seen.identifiers.iter().any(|it| standing(it).forgets(seen.effect.received)));
+    observations.retain(|_, seen| !seen.identifiers.iter().any(|it| standing(it).forgets(seen.effect.received)));
     for observation in observations.values() {
         for identifier in &observation.identifiers {
             whole.admit(identifier, standing(identifier), false);
@@ -304,7 +299,8 @@ pub fn oracle(policy: &Policy, arrivals: &[Arrival]) -> Picture {
     let resolution = resolve_fully(&whole, policy);
     let mut profiles = vec![Profile::default(); resolution.anchors.len()];
     for observation in observations.values() {
-        let signature = &whole.signatures[whole.find_signature(SignatureKey::of(&observation.identifiers)).unwrap()];
+        let place = whole.find_signature(SignatureKey::of(&observation.identifiers));
+        let signature = &whole.signatures[place.expect("every observation left a signature")];
         let beneficiary = whole.beneficiary(signature, |member| resolution.shared[member as usize]);
         if let Some(person) = beneficiary.and_then(|member| resolution.person[member as usize]) {
             profiles[person as usize].observe(&observation.effect, policy);
