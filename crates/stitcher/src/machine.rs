@@ -591,8 +591,7 @@ impl<R: Reader> Machine<R> {
                 effects.push(Vec::new());
                 continue;
             }
-            effects.push(self.memory.effects(self.here, signature.key)?);
-            self.memory.drop_effects(self.here, signature.key);
+            effects.push(self.memory.take_effects(self.here, signature.key)?);
         }
         let pieces = transfer::pieces(cluster, effects);
         let mut count = i64::try_from(pieces.len()).expect("a count of pieces in memory") - 1;
@@ -753,7 +752,7 @@ impl<R: Reader> Machine<R> {
             if count == 0 {
                 // Its effects are another cluster's, which is told of the erasure as this one was.
             } else if received <= erased_at {
-                self.memory.drop_effects(here, signature);
+                self.memory.take_effects(here, signature)?;
             } else {
                 let (keep, drop): (Vec<_>, Vec<_>) = self
                     .memory

@@ -1,5 +1,6 @@
 //! Working memory: what a worker has read, what it has changed and not yet written.
 
+use std::collections::BTreeMap;
 use std::hash::Hash;
 
 use musubi_core::cluster::{Cluster, SignatureKey};
@@ -76,12 +77,6 @@ pub(crate) struct Recorded {
     before: Option<u32>,
 }
 
-/// One thing to be dropped from the stored effects.
-enum Dropped {
-    One(u32, SignatureKey, EventKey),
-    All(u32, SignatureKey),
-}
-
 /// How much is remembered between steps.
 #[derive(Clone, Copy, Debug)]
 pub struct Capacity {
@@ -106,9 +101,8 @@ pub(crate) struct Memory<R> {
     pub(crate) recorded: Vec<Recorded>,
     /// For each signature, the place of the last effect recorded in this step.
     last_recorded: FxHashMap<(u32, SignatureKey), u32>,
-    dropped: Vec<Dropped>,
-    /// For each signature, the places of what was dropped of it in this step.
-    dropped_of: FxHashMap<(u32, SignatureKey), Vec<usize>>,
+    /// For each signature, the stored effects that this step dropped.
+    dropped: BTreeMap<(u32, SignatureKey), Vec<EventKey>>,
     dirty_parents: Vec<(u32, IdentifierKey)>,
     dirty_clusters: Vec<Root>,
     dirty_seen: Vec<(u32, EventKey)>,
@@ -123,8 +117,7 @@ impl<R: Reader> Memory<R> {
             seen: FxHashMap::default(),
             recorded: Vec::new(),
             last_recorded: FxHashMap::default(),
-            dropped: Vec::new(),
-            dropped_of: FxHashMap::default(),
+            dropped: BTreeMap::new(),
             dirty_parents: Vec::new(),
             dirty_clusters: Vec::new(),
             dirty_seen: Vec::new(),
@@ -252,11 +245,8 @@ impl<R: Reader> Memory<R> {
         signature: SignatureKey,
     ) -> Result<Vec<(EventKey, Effect)>, store::Error> {
         let mut effects = self.reader.effects(partition, signature)?;
-        for place in self.dropped_of.get(&(partition, signature)).into_iter().flatten() {
-            match &self.dropped[*place] {
-                Dropped::All(..) => effects.clear(),
-                Dropped::One(_, _, event) => effects.retain(|(have, _)| have != event),
-            }
+        if let Some(dropped) = self.dropped.get(&(partition, signature)) {
+            effects.retain(|(event, _)| !dropped.contains(event));
         }
         self.each_recorded(partition, signature, |recorded| {
             effects.extend(recorded.effect.clone().map(|effect| (recorded.event, effect)));
@@ -268,34 +258,38 @@ impl<R: Reader> Memory<R> {
 
     /// Drops one effect.
     pub(crate) fn drop_effect(&mut self, partition: u32, signature: SignatureKey, event: EventKey) {
+        let mut is_stored = true;
         self.each_recorded(partition, signature, |recorded| {
             if recorded.event == event {
                 recorded.effect = None;
+                is_stored = false;
             }
         });
-        self.note_dropped((partition, signature), Dropped::One(partition, signature, event));
+        if is_stored {
+            self.dropped.entry((partition, signature)).or_default().push(event);
+        }
     }
 
-    /// Drops all effects of a signature.
-    pub(crate) fn drop_effects(&mut self, partition: u32, signature: SignatureKey) {
-        self.each_recorded(partition, signature, |recorded| recorded.effect = None);
-        self.note_dropped((partition, signature), Dropped::All(partition, signature));
-    }
-
-    fn note_dropped(&mut self, of: (u32, SignatureKey), dropped: Dropped) {
-        self.dropped_of.entry(of).or_default().push(self.dropped.len());
-        self.dropped.push(dropped);
+    /// All effects of a signature, which then has none.
+    pub(crate) fn take_effects(
+        &mut self,
+        partition: u32,
+        signature: SignatureKey,
+    ) -> Result<Vec<(EventKey, Effect)>, store::Error> {
+        let effects = self.effects(partition, signature)?;
+        for (event, _) in &effects {
+            self.drop_effect(partition, signature, *event);
+        }
+        Ok(effects)
     }
 
     /// Hands everything that this step changed to the writer, in the order in which it was first touched. The drops
     /// come before the records: an effect that was dropped and recorded again stands.
     pub(crate) fn write(&mut self, writer: &mut impl Writer) {
         self.last_recorded.clear();
-        self.dropped_of.clear();
-        for dropped in self.dropped.drain(..) {
-            match dropped {
-                Dropped::One(partition, signature, event) => store::drop_effect(writer, partition, signature, event),
-                Dropped::All(partition, signature) => store::drop_effects(writer, partition, signature),
+        for ((partition, signature), events) in std::mem::take(&mut self.dropped) {
+            for event in events {
+                store::drop_effect(writer, partition, signature, event);
             }
         }
         for recorded in self.recorded.drain(..) {
@@ -331,7 +325,6 @@ impl<R: Reader> Memory<R> {
         self.recorded.clear();
         self.last_recorded.clear();
         self.dropped.clear();
-        self.dropped_of.clear();
         self.dirty_parents.clear();
         self.dirty_clusters.clear();
         self.dirty_seen.clear();

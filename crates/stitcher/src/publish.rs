@@ -86,12 +86,11 @@ impl<R: Reader> Machine<R> {
         let identifiers: Vec<Identifier> =
             signature.members.iter().map(|member| cluster.member(*member).identifier.clone()).collect();
         let position = work.cause.as_ref().map(|cause| cause.position.clone());
-        let effects = self.memory.effects(root.partition, key)?;
+        let effects = self.memory.take_effects(root.partition, key)?;
         if let Ok((cluster, work)) = self.memory.cluster(root)?.live() {
             cluster.signatures[place].count = 0;
             work.refold = true;
         }
-        self.memory.drop_effects(root.partition, key);
         let nowhere = || musubi_core::change::Position { topic: "mesh".into(), partition: root.partition, offset: 0 };
         let position = position.unwrap_or_else(nowhere);
         for (event, effect) in effects {

@@ -18,7 +18,7 @@ pub use pages::Pages;
 pub use reader::{Reader, Stored};
 pub use rocks::{Options, Rocks, STATE_FAMILIES, open, open_with};
 pub use tables::{InMemory, Tables};
-pub use writer::{Writer, drop_effect, drop_effects, put_effect, put_home, put_parent, put_seen};
+pub use writer::{Writer, drop_effect, put_effect, put_home, put_parent, put_seen};
 
 /// Why the store could not answer.
 #[derive(Debug, thiserror::Error)]

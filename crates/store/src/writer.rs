@@ -50,15 +50,6 @@ pub fn drop_effect(writer: &mut impl Writer, partition: u32, signature: Signatur
     writer.delete(keys::EFFECTS, &keys::effect(partition, signature, event));
 }
 
-/// Drops all effects of a signature.
-pub fn drop_effects(writer: &mut impl Writer, partition: u32, signature: SignatureKey) {
-    let from = keys::effects(partition, signature);
-    let mut to = from.to_vec();
-    // No event key is all ones and then some: the range takes in every one.
-    to.extend([0xff; 17]);
-    writer.delete_range(keys::EFFECTS, &from, &to);
-}
-
 /// Remembers an event.
 pub fn put_seen(writer: &mut impl Writer, partition: u32, event: EventKey, seen: Seen) {
     let mut bytes = Vec::with_capacity(16);
