@@ -555,6 +555,10 @@ impl<R: Reader> Machine<R> {
         let Home::Live(cluster) = std::mem::replace(&mut cell.home, Home::Forward(senior)) else {
             unreachable!("it was live a moment ago")
         };
+        #[cfg(feature = "sabotage")]
+        if musubi_core::sabotage::strikes(musubi_core::sabotage::Bug::ForgottenCompression, 7) {
+            cell.home = Home::Live(Box::default());
+        }
         self.memory.parent_mut(self.here, junior.key)?.root = Some(senior);
         if senior.partition == self.here {
             self.absorb_here(senior, *cluster, *work)
@@ -598,7 +602,7 @@ impl<R: Reader> Machine<R> {
         for piece in pieces {
             let absorb = Message::Absorb { root: senior, from: junior.key, pieces: count, piece: Box::new(piece) };
             #[cfg(feature = "sabotage")]
-            if musubi_core::sabotage::is(musubi_core::sabotage::Bug::DoubleAbsorb) {
+            if musubi_core::sabotage::strikes(musubi_core::sabotage::Bug::DoubleAbsorb, 5) {
                 self.send(senior.partition, absorb.clone());
             }
             self.send(senior.partition, absorb);
@@ -661,8 +665,6 @@ impl<R: Reader> Machine<R> {
     fn reparent(&mut self, identifier: IdentifierKey, root: Root) -> Result<(), store::Error> {
         let parent = self.memory.parent(self.here, identifier)?;
         let senior = parent.root.is_some_and(|have| root < have);
-        #[cfg(feature = "sabotage")]
-        let senior = senior || musubi_core::sabotage::is(musubi_core::sabotage::Bug::ForgottenCompression);
         if senior {
             self.memory.parent_mut(self.here, identifier)?.root = Some(root);
         }
