@@ -41,6 +41,17 @@ pub enum Error {
     /// The secret of the deployment is empty.
     #[error("the deployment's key is empty: wanted at least one byte in {0}")]
     EmptyKey(String),
+    /// Not an identifier under the policy.
+    #[error("`{text}` is no identifier: {why}")]
+    NoIdentifier {
+        /// What was given.
+        text: String,
+        /// Why it is none.
+        why: String,
+    },
+    /// An identifier that nobody is known by.
+    #[error("nobody is known by `{0}`")]
+    Nobody(String),
     /// The store failed, is locked by another process, or is corrupt.
     #[error(transparent)]
     Store(#[from] musubi_store::Error),

@@ -12,10 +12,10 @@ use musubi_core::policy::Policy;
 use musubi_core::resolve::{Refusal, Resolution, links, resolve};
 use musubi_core::time::Timestamp;
 use musubi_core::touchpoint::EventRef;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What can be said of two identifiers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// They are one person.
@@ -27,7 +27,7 @@ pub enum Verdict {
 }
 
 /// Why two identifiers are one person, or are not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
     /// The verdict.
     pub verdict: Verdict,
@@ -40,7 +40,7 @@ pub struct Explanation {
 }
 
 /// One thing on the path.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Step {
     /// An identifier.
@@ -50,7 +50,7 @@ pub enum Step {
 }
 
 /// An identifier by its parts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Named {
     /// The namespace.
     pub namespace: String,
@@ -59,35 +59,35 @@ pub struct Named {
 }
 
 /// What ties two identifiers together.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// How many distinct touchpoints named both.
     pub touchpoints: u64,
     /// When the first did.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_seen: Option<String>,
     /// When the last did.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<String>,
     /// The sources that said so, sorted.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<String>,
     /// The first touchpoint.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<Event>,
     /// The last touchpoint.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Event>,
     /// The operator's directive that linked (or unlinked) the two.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directive: Option<Event>,
     /// Why the link joins nobody.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
 }
 
 /// The name of a touchpoint or directive.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Event {
     /// The source.
     pub source: String,
@@ -96,7 +96,7 @@ pub struct Event {
 }
 
 /// A link that joins nobody.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
     /// `namespace:value` of both ends, as they stand on the path.
     pub link: [String; 2],

@@ -29,5 +29,5 @@ pub use deployment::{Deployment, Disk, GROUP, Options};
 pub use error::Error;
 pub use key::{DEVELOPMENT_SECRET, Key, KeyOrigin};
 pub use lookup::Found;
-pub use running::{Running, up};
+pub use running::{Running, Stopper, up};
 pub use tail::{From, Tail};

@@ -8,7 +8,8 @@ use musubi_core::person::PersonId;
 use musubi_stitcher::{snapshot, standing_resolution};
 use musubi_store::{self as store, Frozen, Reader, Stored};
 
-use crate::Disk;
+use crate::explain::{Explanation, explain};
+use crate::{Deployment, Disk, Error};
 
 /// Every forward leads to a more senior root, so a chain ends by itself; this many steps mean that the state is not what
 /// we wrote.
@@ -31,6 +32,34 @@ impl Found {
     pub fn person(&self) -> Option<Snapshot> {
         let person = self.cluster.member(self.member).person?;
         Some(snapshot(&self.cluster, &standing_resolution(&self.cluster), person))
+    }
+}
+
+impl Deployment {
+    /// Why two identifiers, each written `namespace:value`, are one person or are not.
+    ///
+    /// # Errors
+    /// [`Error::NoIdentifier`], [`Error::Nobody`] where one of them was never seen, and [`Error::Store`].
+    pub fn explain(&self, a: &str, b: &str) -> Result<Explanation, Error> {
+        let read = |text: &str| {
+            let no = |why: String| Error::NoIdentifier { text: text.to_owned(), why };
+            let (namespace, value) = text.split_once(':').ok_or_else(|| no("wanted `namespace:value`".into()))?;
+            self.policy.identifier(namespace, value, &self.key).map_err(|why| no(why.to_string()))
+        };
+        self.explain_identifiers(&read(a)?, &read(b)?)
+    }
+
+    /// As [`Self::explain`].
+    pub(crate) fn explain_identifiers(&self, a: &Identifier, b: &Identifier) -> Result<Explanation, Error> {
+        let lookup = Lookup::of(&self.disk);
+        let find = |identifier: &Identifier| {
+            lookup.find(identifier)?.ok_or_else(|| Error::Nobody(identifier.text().to_owned()))
+        };
+        let (with_a, with_b) = (find(a)?, find(b)?);
+        let at_home = |member: u32| !with_a.cluster.member(member).foreign;
+        let same = with_a.cluster.find(b.key()).is_some_and(at_home);
+        let both = [&*with_a.cluster, &*with_b.cluster];
+        Ok(explain(if same { &both[..1] } else { &both }, &self.policy, a, b))
     }
 }
 

@@ -29,7 +29,7 @@ use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::stitcher::Phase;
 use crate::tail::{From, Tail};
-use crate::{Census, Deployment, body, collect, explain};
+use crate::{Census, Deployment, Error, body, collect, explain};
 
 /// How many tails may be open at once: each has a thread.
 const MOST_TAILS: usize = 64;
@@ -126,7 +126,8 @@ async fn profile(
     let bytes = blocking(doors, move |doors| {
         let identifier = identifier(&doors.deployment, &namespace, &value)?;
         let found = Lookup::of(&doors.deployment.disk).find(&identifier)?;
-        let person = found.and_then(|found| found.person()).ok_or_else(|| nobody(&identifier))?;
+        let nobody = || Problem::not_found("no-such-identifier", Error::Nobody(identifier.text().into()).to_string());
+        let person = found.and_then(|found| found.person()).ok_or_else(nobody)?;
         let mut bytes = Vec::with_capacity(1_024);
         render_profile(&person, &mut bytes);
         Ok(bytes)
@@ -173,26 +174,20 @@ async fn explanation(
     pair: Result<Query<Pair>, QueryRejection>,
 ) -> Result<Json<explain::Explanation>, Problem> {
     let Query(pair) = pair.map_err(|rejection| bad_query(&rejection))?;
-    blocking(doors, move |doors| explain_pair(&doors.deployment, &pair.a, &pair.b)).await.map(Json)
+    blocking(doors, move |doors| explain_pair(&doors.deployment, &pair)).await.map(Json)
 }
 
-/// Explains two identifiers written `namespace:value`.
-pub(crate) fn explain_pair(deployment: &Deployment, a: &str, b: &str) -> Result<explain::Explanation, Problem> {
-    let [a, b] = [a, b].map(|text| {
+fn explain_pair(deployment: &Deployment, pair: &Pair) -> Result<explain::Explanation, Problem> {
+    let [a, b] = [&pair.a, &pair.b].map(|text| {
         let (namespace, value) = text.split_once(':').ok_or_else(|| {
             Problem::bad_request("invalid-identifier", format!("wanted `namespace:value`, found `{text}`"))
         })?;
         identifier(deployment, namespace, value)
     });
-    let (a, b) = (a?, b?);
-    let lookup = Lookup::of(&deployment.disk);
-    let [found_a, found_b] = [&a, &b].map(|identifier| {
-        lookup.find(identifier)?.ok_or_else(|| nobody(identifier))
-    });
-    let (found_a, found_b) = (found_a?, found_b?);
-    let same = found_a.cluster.find(b.key()).is_some_and(|member| !found_a.cluster.member(member).foreign);
-    let clusters = if same { vec![&*found_a.cluster] } else { vec![&*found_a.cluster, &*found_b.cluster] };
-    Ok(explain::explain(&clusters, &deployment.policy, &a, &b))
+    deployment.explain_identifiers(&a?, &b?).map_err(|error| match error {
+        Error::Nobody(_) => Problem::not_found("no-such-identifier", error.to_string()),
+        other => Problem::failed(&other),
+    })
 }
 
 fn identifier(deployment: &Deployment, namespace: &str, value: &str) -> Result<Identifier, Problem> {
@@ -204,10 +199,6 @@ fn identifier(deployment: &Deployment, namespace: &str, value: &str) -> Result<I
             Unusable::Invalid => Problem::bad_request("invalid-value", detail),
         }
     })
-}
-
-fn nobody(identifier: &Identifier) -> Problem {
-    Problem::not_found("no-such-identifier", format!("nobody is known by `{}`", identifier.text()))
 }
 
 #[derive(Deserialize)]

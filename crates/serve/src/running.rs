@@ -29,6 +29,22 @@ pub struct Running {
     stitcher: Option<JoinHandle<Result<(), Error>>>,
 }
 
+/// Stops a deployment from another thread.
+#[derive(Clone)]
+pub struct Stopper(Arc<Phases>);
+
+impl Stopper {
+    /// Closes the doors; [`Running::until_told`] then goes on.
+    pub fn stop(&self) {
+        advance(&self.0, Phase::Closing);
+    }
+
+    /// Whether the doors are closed, by whomever.
+    pub fn is_stopping(&self) -> bool {
+        *self.0.borrow() != Phase::Open
+    }
+}
+
 /// Starts the stitcher of a deployment and opens the doors at `listen`, of which port 0 is any that is free.
 ///
 /// # Errors
@@ -90,6 +106,11 @@ impl Running {
     /// The deployment.
     pub const fn deployment(&self) -> &Deployment {
         &self.deployment
+    }
+
+    /// A handle that stops it from elsewhere.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(Arc::clone(&self.phases))
     }
 
     /// Waits for an interrupt (ctrl-c), a SIGTERM, or the stitcher's failure, and then stops.

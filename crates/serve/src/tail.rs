@@ -34,6 +34,20 @@ pub enum From {
     Offsets(Vec<(u32, Offset)>),
 }
 
+impl std::fmt::Display for From {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Start => f.write_str("start"),
+            Self::End => f.write_str("end"),
+            Self::Offsets(offsets) => {
+                let pairs: Vec<String> =
+                    offsets.iter().map(|(partition, offset)| format!("{partition}:{offset}")).collect();
+                f.write_str(&pairs.join(","))
+            }
+        }
+    }
+}
+
 impl FromStr for From {
     type Err = String;
 

@@ -1,8 +1,14 @@
 //! The commands, one file each. A new one is a file with `Args` and `run`, a variant and an arm.
 
+mod demo;
+mod explain;
+mod fingerprint;
 mod generate;
 mod policy;
+mod reach;
 mod score;
+mod tail;
+mod up;
 
 use std::process::ExitCode;
 
@@ -13,6 +19,11 @@ pub(crate) enum Command {
     Generate(generate::Args),
     Score(score::Args),
     Policy(policy::Args),
+    Up(up::Args),
+    Demo(demo::Args),
+    Tail(tail::Args),
+    Explain(explain::Args),
+    Fingerprint(fingerprint::Args),
 }
 
 impl Command {
@@ -23,6 +34,11 @@ impl Command {
             Self::Generate(args) => generate::run(args),
             Self::Score(args) => score::run(args),
             Self::Policy(args) => policy::run(args),
+            Self::Up(args) => up::run(args),
+            Self::Demo(args) => demo::run(args),
+            Self::Tail(args) => tail::run(args),
+            Self::Explain(args) => explain::run(args),
+            Self::Fingerprint(args) => fingerprint::run(args),
         }
     }
 }
