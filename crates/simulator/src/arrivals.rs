@@ -133,12 +133,7 @@ impl Tongue {
             6 => Order::Consent(one, vec![("mail".into(), dice.happens(500))]),
             _ => Order::Erase(one),
         };
-        Directive {
-            source: "ops".into(),
-            directive_id: format!("d{number}").into(),
-            at: self.instant(dice, 1),
-            order,
-        }
+        Directive { source: "ops".into(), directive_id: format!("d{number}").into(), at: self.instant(dice, 1), order }
     }
 
     fn other(&self, dice: &mut Dice, one: &(Arc<str>, Arc<str>)) -> (Arc<str>, Arc<str>) {

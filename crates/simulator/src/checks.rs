@@ -280,7 +280,8 @@ fn check_changelogs(driver: &Driver) -> Result<(), Failed> {
             next = changes.next;
         }
         for family in STATE_FAMILIES.into_iter().filter(|family| *family != keys::META) {
-            let (live, rebuilt) = (table(driver.disk(partition), family, partition)?, table(&rebuilt, family, partition)?);
+            let (live, rebuilt) =
+                (table(driver.disk(partition), family, partition)?, table(&rebuilt, family, partition)?);
             if live != rebuilt {
                 return Err(Failed(format!("partition {partition}: `{family}` is not what its changelog says")));
             }

@@ -165,7 +165,9 @@ fn fields(state: &Json) -> Json {
             ("traits" | "consent", Value::Object(parts)) => {
                 fields.extend(parts.iter().map(|(part, value)| (format!("{name}.{part}"), value.clone())));
             }
-            ("computed", Value::Object(parts)) => parts.iter().for_each(|(part, value)| computed(part, value, &mut fields)),
+            ("computed", Value::Object(parts)) => {
+                parts.iter().for_each(|(part, value)| computed(part, value, &mut fields))
+            }
             (_, Value::Null) => {}
             (_, Value::Object(parts)) if parts.is_empty() => {}
             (_, Value::Array(items)) if items.is_empty() => {}

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use musubi_log::simulated::{Cluster, WorkerId};
 use musubi_core::change::Position;
+use musubi_log::simulated::{Cluster, WorkerId};
 use musubi_log::{Append, Budget, Log, Offset, Producer, Record};
 use musubi_schema::avro;
 use musubi_stitcher::{Error, Ruling, Turn, Worker, topics};

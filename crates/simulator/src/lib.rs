@@ -26,7 +26,7 @@ mod story;
 #[cfg(feature = "sabotage")]
 pub use musubi_core::sabotage::Bug;
 
-pub use failure::Failure;
 pub(crate) use failure::Failed;
+pub use failure::Failure;
 pub use seeds::{Progress, Summary, run_seeds};
 pub use simulate::{Options, Report, simulate};

@@ -4,9 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use musubi_log::simulated::{self, WorkerId};
-use musubi_log::{
-    Budget, Changes, CommitError, Committed, Error, Lease, Log, Offset, Partition, Polled, Transaction,
-};
+use musubi_log::{Budget, Changes, CommitError, Committed, Error, Lease, Log, Offset, Partition, Polled, Transaction};
 
 /// What is to happen in the next turn.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -258,7 +258,6 @@ impl<R: Reader> Machine<R> {
                     Message::Enter { observation, entry, .. } => {
                         identifiers.push((*partition, observation.identifiers[*entry as usize].key()));
                     }
-                    Message::Ordain { decree } => identifiers.push((*partition, decree.pair[0].key())),
                 },
             }
         }
@@ -300,7 +299,6 @@ impl<R: Reader> Machine<R> {
             Message::Reparent { identifier, root } => self.reparent(identifier, root),
             Message::Share { identifier, shared } => self.share(identifier, shared),
             Message::Stand { root, identifier, standing, cause } => self.stand(root, identifier, standing, cause),
-            Message::Ordain { decree } => self.ordain(decree),
             Message::Decree { root, decree } => self.decree(root, decree),
             Message::Resolve { root } => self.resolve_now(root),
         }

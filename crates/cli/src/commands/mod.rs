@@ -7,6 +7,7 @@ mod generate;
 mod policy;
 mod reach;
 mod score;
+mod simulate;
 mod tail;
 mod up;
 
@@ -21,6 +22,7 @@ pub(crate) enum Command {
     Policy(policy::Args),
     Up(up::Args),
     Demo(demo::Args),
+    Simulate(simulate::Args),
     Tail(tail::Args),
     Explain(explain::Args),
     Fingerprint(fingerprint::Args),
@@ -36,6 +38,7 @@ impl Command {
             Self::Policy(args) => policy::run(args),
             Self::Up(args) => up::run(args),
             Self::Demo(args) => demo::run(args),
+            Self::Simulate(args) => simulate::run(&args),
             Self::Tail(args) => tail::run(args),
             Self::Explain(args) => explain::run(args),
             Self::Fingerprint(args) => fingerprint::run(args),
