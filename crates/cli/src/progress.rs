@@ -104,10 +104,7 @@ mod tests {
     #[test]
     fn a_line_says_how_much_how_fast_and_how_long_still() {
         let told = |total| line("touchpoints", 1_200_000, 3 << 20, total, Duration::from_secs(10));
-        assert_eq!(
-            told(Some(9 << 20)),
-            "1,200,000 touchpoints, 120,000/s, 3.00 MiB of 9.00 MiB, 20 seconds left"
-        );
+        assert_eq!(told(Some(9 << 20)), "1,200,000 touchpoints, 120,000/s, 3.00 MiB of 9.00 MiB, 20 seconds left");
         assert_eq!(told(None), "1,200,000 touchpoints, 120,000/s, 3.00 MiB");
     }
 

@@ -36,7 +36,9 @@ pub(crate) fn unpack(body: &[u8]) -> Result<std::borrow::Cow<'_, [u8]>, Problem>
 pub(crate) fn items(body: &[u8]) -> Result<Vec<&[u8]>, Problem> {
     let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body).trim_ascii();
     let items = match body.first() {
-        None => return Err(Problem::bad_request("empty-body", "wanted one JSON object, an array or one a line".into())),
+        None => {
+            return Err(Problem::bad_request("empty-body", "wanted one JSON object, an array or one a line".into()));
+        }
         Some(b'[') => array(body)?,
         Some(_) if value_end(body) == Some(body.len()) => vec![body],
         Some(_) => body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()).collect(),

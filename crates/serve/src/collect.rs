@@ -127,22 +127,16 @@ pub(crate) fn take_in(
 }
 
 /// The record of a touchpoint, keyed by its strongest identifier and stamped with its receipt where nobody did so.
-fn touchpoint(
-    deployment: &Deployment,
-    parser: &mut Parser,
-    item: &[u8],
-    now: Timestamp,
-) -> Result<Append, Refusal> {
+fn touchpoint(deployment: &Deployment, parser: &mut Parser, item: &[u8], now: Timestamp) -> Result<Append, Refusal> {
     let mut touchpoint = parser.parse_touchpoint(item)?;
     touchpoint.received_at.get_or_insert(now);
-    let identifiers = deployment.policy.identify(&touchpoint.identifiers, &deployment.key).map_err(|rejection| {
-        Aside {
+    let identifiers =
+        deployment.policy.identify(&touchpoint.identifiers, &deployment.key).map_err(|rejection| Aside {
             reason: rejection.reason(),
             detail: format!("of {} identifiers sent", touchpoint.identifiers.len()),
             source: Some(touchpoint.source.as_ref().to_owned()),
             event_id: Some(touchpoint.event_id.as_ref().to_owned()),
-        }
-    })?;
+        })?;
     let strongest = &identifiers.kept[0];
     let record = encode(strongest.text(), &avro::Record::Touchpoint(&touchpoint), now)?;
     Ok(Append { topic: TOUCHPOINTS, partition: strongest.owner(deployment.disk.partitions), record })

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use musubi_core::identifier::DeploymentKey;
 use musubi_core::policy::Policy;
-use musubi_log::embedded::{
-    self, Cleanup, Compaction, Durability, Embedded, Retention, Settings, TopicSettings,
-};
+use musubi_log::embedded::{self, Cleanup, Compaction, Durability, Embedded, Retention, Settings, TopicSettings};
 use musubi_log::{Table, Topic};
 use musubi_stitcher::Worker;
 use musubi_stitcher::topics::{

@@ -58,7 +58,13 @@ impl Facts {
     pub(crate) fn agree(&self, found: &Self, directory: &Path) -> Result<(), Error> {
         if self.deployment != found.deployment {
             let advice = "give the key that it was made with (`MUSUBI_KEY` or `--key-file`), or use another directory";
-            return Err(mismatch(directory, "the deployment key of digest", &self.deployment, &found.deployment, advice));
+            return Err(mismatch(
+                directory,
+                "the deployment key of digest",
+                &self.deployment,
+                &found.deployment,
+                advice,
+            ));
         }
         if self.partitions != found.partitions {
             let (wanted, found) = (self.partitions.to_string(), found.partitions.to_string());
@@ -74,5 +80,11 @@ impl Facts {
 }
 
 fn mismatch(directory: &Path, what: &'static str, wanted: &str, found: &str, advice: &'static str) -> Error {
-    Error::Mismatch { directory: directory.to_owned(), what, wanted: wanted.to_owned(), found: found.to_owned(), advice }
+    Error::Mismatch {
+        directory: directory.to_owned(),
+        what,
+        wanted: wanted.to_owned(),
+        found: found.to_owned(),
+        advice,
+    }
 }

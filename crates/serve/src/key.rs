@@ -45,9 +45,7 @@ impl Key {
             return Self::of(secret.trim_ascii_end(), KeyOrigin::File, || format!("`{}`", path.display()));
         }
         match std::env::var_os(VARIABLE) {
-            Some(secret) => {
-                Self::of(secret.as_encoded_bytes(), KeyOrigin::Environment, || format!("`{VARIABLE}`"))
-            }
+            Some(secret) => Self::of(secret.as_encoded_bytes(), KeyOrigin::Environment, || format!("`{VARIABLE}`")),
             None => Ok(Self::development()),
         }
     }

@@ -136,9 +136,7 @@ impl<'a> Lookup<'a> {
 fn led_by(cluster: &Cluster, member: u32) -> Option<Led> {
     let own = (0..).zip(&cluster.persons).find(|(_, person)| person.anchor == member);
     match own {
-        Some((person, _)) => {
-            Some(Led::Live(Box::new(snapshot(cluster, &standing_resolution(cluster), person))))
-        }
+        Some((person, _)) => Some(Led::Live(Box::new(snapshot(cluster, &standing_resolution(cluster), person)))),
         None => cluster.member(member).redirect.map(Led::Redirected),
     }
 }

@@ -92,11 +92,7 @@ async fn directives(State(doors): Shared, body: Result<Bytes, BytesRejection>) -
     take_in(doors, Door::Directives, body).await
 }
 
-async fn take_in(
-    doors: Arc<Doors>,
-    door: Door,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Receipt>, Problem> {
+async fn take_in(doors: Arc<Doors>, door: Door, body: Result<Bytes, BytesRejection>) -> Result<Json<Receipt>, Problem> {
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(format!("wanted at most {} bytes", body::MOST_BYTES)),
         _ => Problem::bad_request("broken-body", rejection.body_text()),

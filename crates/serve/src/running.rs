@@ -141,9 +141,8 @@ impl Running {
             runtime.shutdown_background();
         }
         advance(&self.phases, Phase::Draining);
-        let stitched = self.stitcher.take().map_or(Ok(()), |stitcher| {
-            stitcher.join().unwrap_or(Err(Error::Panicked("stitcher")))
-        });
+        let stitched =
+            self.stitcher.take().map_or(Ok(()), |stitcher| stitcher.join().unwrap_or(Err(Error::Panicked("stitcher"))));
         let flushed = self.deployment.disk.log.flush().map_err(Error::from);
         stitched.and(doors).and(flushed)
     }

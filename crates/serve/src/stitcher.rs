@@ -12,8 +12,7 @@ use crate::metrics::Metrics;
 use crate::{Deployment, Error, clock};
 
 /// How much a turn takes on: enough to share its cost, little enough to be done within some ten milliseconds.
-const BUDGET: Budget =
-    Budget { records: 5_000, bytes: 16 * 1024 * 1024, patience: Duration::from_millis(200) };
+const BUDGET: Budget = Budget { records: 5_000, bytes: 16 * 1024 * 1024, patience: Duration::from_millis(200) };
 /// How long what is in the log may take to be stitched when the doors have closed. What is left is stitched by the next
 /// process.
 const DRAIN: Duration = Duration::from_secs(10);

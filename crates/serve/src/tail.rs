@@ -60,9 +60,12 @@ impl FromStr for From {
         match text {
             "start" => Ok(Self::Start),
             "end" => Ok(Self::End),
-            offsets => offsets.split(',').map(pair).collect::<Option<_>>().map(Self::Offsets).ok_or_else(|| {
-                format!("wanted `start`, `end` or `PARTITION:OFFSET,…`, found `{text}`")
-            }),
+            offsets => offsets
+                .split(',')
+                .map(pair)
+                .collect::<Option<_>>()
+                .map(Self::Offsets)
+                .ok_or_else(|| format!("wanted `start`, `end` or `PARTITION:OFFSET,…`, found `{text}`")),
         }
     }
 }
@@ -86,7 +89,8 @@ impl Tail {
     /// [`Error::Log`].
     pub fn open(disk: Disk, name: &str, from: &From) -> Result<Option<Self>, Error> {
         let Some(topic) = topic(name) else { return Ok(None) };
-        let next = (0..disk.partitions).map(|partition| first(&disk, &topic, partition, from)).collect::<Result<_, _>>()?;
+        let next =
+            (0..disk.partitions).map(|partition| first(&disk, &topic, partition, from)).collect::<Result<_, _>>()?;
         Ok(Some(Self { disk, topic, next }))
     }
 

@@ -68,7 +68,8 @@ impl Lines {
     /// Where the input cannot be read or decompressed, with its name and the line.
     pub(crate) fn next(&mut self) -> Result<Option<Line<'_>>> {
         loop {
-            let found = self.find().with_context(|| format!("cannot read `{}`, line {}", self.name, self.number + 1))?;
+            let found =
+                self.find().with_context(|| format!("cannot read `{}`, line {}", self.name, self.number + 1))?;
             let Some(Found { line, cut }) = found else { return Ok(None) };
             self.number += 1;
             let line = self.trim(line);

@@ -71,10 +71,10 @@ fn nothing_but_line_ends_is_nothing() {
 fn a_line_of_many_megabytes_comes_whole() {
     let long = "x".repeat(10 << 20);
     let lines = all(Lines::new("test".into(), Box::new(Cursor::new(format!("{long}\nshort\n")))));
-    assert_eq!(lines.iter().map(|(number, text, cut)| (*number, text.len(), *cut)).collect::<Vec<_>>(), [
-        (1, 10 << 20, false),
-        (2, 5, false)
-    ]);
+    assert_eq!(
+        lines.iter().map(|(number, text, cut)| (*number, text.len(), *cut)).collect::<Vec<_>>(),
+        [(1, 10 << 20, false), (2, 5, false)]
+    );
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {

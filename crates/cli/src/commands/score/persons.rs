@@ -74,7 +74,11 @@ impl Persons {
 
     fn note(&mut self, profile: &Profile<'_>) {
         if let Some(number) = self.numbers.find(&profile.person_id) {
-            if profile.shared { self.shared.insert(number) } else { self.shared.remove(&number) };
+            if profile.shared {
+                self.shared.insert(number)
+            } else {
+                self.shared.remove(&number)
+            };
         }
     }
 

@@ -82,7 +82,10 @@ fn a_shared_device_is_passed_over_where_somebody_else_is_named() -> Result<()> {
     ];
     let shared = [r#"{"person_id":"D"}"#, r#"{"person_id":"S","shared":true}"#, r#"{"person_id":"E"}"#];
     let score = judged(&truth, &map, &shared, &touchpoints)?;
-    assert_eq!((&score["pairs_true"], &score["pairs_predicted"], &score["pairs_both"]), (&2.into(), &1.into(), &1.into()));
+    assert_eq!(
+        (&score["pairs_true"], &score["pairs_predicted"], &score["pairs_both"]),
+        (&2.into(), &1.into(), &1.into())
+    );
     let blind = judged(&truth, &map, &[], &touchpoints)?;
     assert_eq!((&blind["pairs_predicted"], &blind["pairs_both"]), (&3.into(), &1.into()), "1, 3 and 4 are at the shop");
     Ok(())
@@ -121,6 +124,9 @@ fn profiles_are_looked_for_beside_an_identity_map_of_the_usual_name() -> Result<
 #[test]
 fn a_row_that_is_none_names_its_line() -> Result<()> {
     let error = judged(&["{}".to_owned()], &[], &[], &[]).err().context("no truth")?;
-    assert!(format!("{error:#}").contains("truth`, line 1: wanted a row of a truth: missing field `source`"), "{error:#}");
+    assert!(
+        format!("{error:#}").contains("truth`, line 1: wanted a row of a truth: missing field `source`"),
+        "{error:#}"
+    );
     Ok(())
 }
