@@ -7,8 +7,8 @@ mod commands;
 mod input;
 mod output;
 mod progress;
-//#[allow(dead_code, reason = "the command that writes through them, `musubi run`, is written beside this")]
-//SINKS
+#[allow(dead_code, reason = "the command that writes through them, `musubi run`, is written beside this")]
+mod sinks;
 
 use std::io::Write as _;
 use std::process::ExitCode;
