@@ -261,7 +261,7 @@ fn nothing_answered_is_lost_and_nothing_is_doubled_however_often_it_is_killed() 
         let senders: Vec<_> = (0..SENDERS).map(|_| scope.spawn(|| load.send())).collect();
         let outcome = kill_under(&load, killed.path(), kills, draw);
         load.given_up.store(outcome.is_err(), Ordering::Relaxed);
-        let sent = senders.into_iter().map(|sender| sender.join().expect("no sender panics")).collect::<Result<()>>();
+        let sent = senders.into_iter().try_for_each(|sender| sender.join().expect("no sender panics"));
         let outcome = outcome?;
         sent.map(|()| outcome)
     })?;
