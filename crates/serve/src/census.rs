@@ -11,7 +11,8 @@ use crate::{Disk, Error};
 /// What is in the state, as of one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Census {
-    /// The fingerprint of each partition.
+    /// The fingerprint of what has its home in each partition. Which home a cluster has depends on which of its roots
+    /// met first, so these compare two copies of one state; the sum over all compares any two builds.
     pub partitions: Vec<Fingerprint>,
     /// Identifiers that belong to a person.
     pub identifiers: u64,
@@ -19,7 +20,8 @@ pub struct Census {
     pub persons: u64,
     /// Shared identifiers: marked as such, and nobody.
     pub shared: u64,
-    /// Clusters: connected sets of identifiers, each of one or more persons.
+    /// Clusters: containers of one or more persons. How many there are may depend on the order of arrival: what was
+    /// united through an identifier before it turned out to be shared stays in one.
     pub clusters: u64,
     /// Whether nothing was on its way when it was taken. Two censuses of the same touchpoints can be compared only where
     /// both are settled.

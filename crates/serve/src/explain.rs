@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use musubi_core::cluster::{Cluster, Signature};
 use musubi_core::identifier::{Identifier, IdentifierKey};
 use musubi_core::policy::Policy;
-use musubi_core::resolve::{Refusal, Resolution, links, resolve};
+use musubi_core::resolve::{Reason, Refusal, Resolution, links, resolve};
 use musubi_core::time::Timestamp;
 use musubi_core::touchpoint::EventRef;
 use serde::{Deserialize, Serialize};
@@ -161,10 +161,12 @@ impl<'a> View<'a> {
     fn ties(&self) -> BTreeMap<(u32, u32), Option<Refusal>> {
         let mut ties: BTreeMap<(u32, u32), Option<Refusal>> =
             links(self.cluster).iter().map(|link| (pair(link.stronger, link.weaker), None)).collect();
-        for decree in self.cluster.decrees.iter().filter(|decree| decree.linked) {
+        for decree in &self.cluster.decrees {
             let ends = decree.pair.each_ref().map(|identifier| self.cluster.find(identifier.key()));
             if let [Some(a), Some(b)] = ends {
-                ties.insert(pair(a, b), None);
+                // What was never seen together has no link that could be refused, and yet the word is why.
+                let unlinked = Refusal { stronger: a, weaker: b, reason: Reason::Unlink };
+                ties.insert(pair(a, b), (!decree.linked).then_some(unlinked));
             }
         }
         for refusal in &self.resolution.refusals {

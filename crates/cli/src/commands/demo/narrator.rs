@@ -184,7 +184,8 @@ impl Narrator {
             ("created", _) => {
                 self.tale.born += 1;
                 let by = change.joined.iter().map(Named::text).collect::<Vec<_>>().join(", ");
-                Some((News::Born, format!("{who}, by {by} ({via})")))
+                let told = if by.starts_with(&who) { by } else { format!("{who}, by {by}") };
+                Some((News::Born, format!("{told} ({via})")))
             }
             ("renamed", None) => {
                 self.tale.known += 1;
