@@ -7,7 +7,7 @@ mod commands;
 mod input;
 mod output;
 mod progress;
-#[allow(dead_code, reason = "the command that writes through them, `musubi run`, is written beside this")]
+mod run;
 mod sinks;
 
 use std::io::Write as _;

@@ -97,9 +97,10 @@ fn breaks_no_rule(cluster: &Cluster, policy: &Policy) -> bool {
             counts.add(member.identifier.namespace());
             ruled(member)
         })
-        && counts.0.iter().all(|(namespace, count)| {
-            policy.namespace(*namespace).max_per_person.is_none_or(|limit| *count <= limit)
-        })
+        && counts
+            .0
+            .iter()
+            .all(|(namespace, count)| policy.namespace(*namespace).max_per_person.is_none_or(|limit| *count <= limit))
         && is_connected(cluster)
 }
 
@@ -188,6 +189,10 @@ pub fn resolve_fully(cluster: &Cluster, policy: &Policy) -> Resolution {
         kruskal.take_decreed(a, b, &shared);
     }
     links.sort_unstable_by(|a, b| precedence(cluster, policy, a, b));
+    #[cfg(feature = "sabotage")]
+    if crate::sabotage::is(crate::sabotage::Bug::HashOrder) {
+        links = in_hash_order(cluster, policy, &links);
+    }
     for link in &links {
         kruskal.take(link.stronger, link.weaker);
     }
@@ -229,14 +234,26 @@ fn find_shared(cluster: &Cluster, policy: &Policy, links: &[Link]) -> Vec<bool> 
 
 /// The order in which links are taken: by layer, then by time as the layer's namespace says, then by text.
 fn precedence(cluster: &Cluster, policy: &Policy, a: &Link, b: &Link) -> Ordering {
-    let layer = |link: &Link| cluster.member(link.weaker).identifier.namespace();
-    layer(a)
-        .cmp(&layer(b))
-        .then_with(|| match policy.namespace(layer(a)).conflict {
-            Conflict::Newest => b.last.cmp(&a.last),
-            Conflict::Oldest => a.first.cmp(&b.first),
-        })
+    precedence_but_for_ties(cluster, policy, a, b)
         .then_with(|| by_text(cluster, (a.stronger, a.weaker), (b.stronger, b.weaker)))
+}
+
+fn precedence_but_for_ties(cluster: &Cluster, policy: &Policy, a: &Link, b: &Link) -> Ordering {
+    let layer = |link: &Link| cluster.member(link.weaker).identifier.namespace();
+    layer(a).cmp(&layer(b)).then_with(|| match policy.namespace(layer(a)).conflict {
+        Conflict::Newest => b.last.cmp(&a.last),
+        Conflict::Oldest => a.first.cmp(&b.first),
+    })
+}
+
+/// Links as a planted bug takes them: gathered in a set, and by its order where layer and time are the same.
+#[cfg(feature = "sabotage")]
+fn in_hash_order(cluster: &Cluster, policy: &Policy, links: &[Link]) -> Vec<Link> {
+    let ends: std::collections::HashSet<(u32, u32)> = links.iter().map(|link| (link.stronger, link.weaker)).collect();
+    let found = |ends: &(u32, u32)| links.iter().find(|link| (link.stronger, link.weaker) == *ends).copied();
+    let mut links: Vec<Link> = ends.iter().filter_map(found).collect();
+    links.sort_by(|a, b| precedence_but_for_ties(cluster, policy, a, b));
+    links
 }
 
 fn by_text(cluster: &Cluster, a: (u32, u32), b: (u32, u32)) -> Ordering {

@@ -11,7 +11,8 @@ pub enum Bug {
     DoubleAbsorb,
     /// Positions are committed although the state was not written.
     CommitBeforeWrite,
-    /// A stale reparenting overwrites a newer one.
+    /// An absorbed cluster keeps no pointer to where it went. (A stale `Reparent` that overwrites a newer one was planted
+    /// first, and is harmless: pointers only ever lead on to more senior roots, so it costs a hop.)
     ForgottenCompression,
     /// A limit is ignored on one path of resolution.
     LimitIgnored,
@@ -35,6 +36,25 @@ impl Bug {
         Self::ClockForEventTime,
         Self::HashOrder,
     ];
+
+    /// Its name on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LostMessage => "lost-message",
+            Self::DoubleAbsorb => "double-absorb",
+            Self::CommitBeforeWrite => "commit-before-write",
+            Self::ForgottenCompression => "forgotten-compression",
+            Self::LimitIgnored => "limit-ignored",
+            Self::StaleRedirect => "stale-redirect",
+            Self::ClockForEventTime => "clock-for-event-time",
+            Self::HashOrder => "hash-order",
+        }
+    }
+
+    /// The bug of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|bug| bug.as_str() == name)
+    }
 }
 
 thread_local! {
@@ -59,4 +79,12 @@ pub fn strikes(bug: Bug, nth: u64) -> bool {
         TICKS.set(TICKS.get() + 1);
         TICKS.get().is_multiple_of(nth)
     }
+}
+
+/// Runs without the bug that is planted in this thread: for oracles, which must not be fooled by what they are to find.
+pub fn suspended<T>(run: impl FnOnce() -> T) -> T {
+    let planted = PLANTED.take();
+    let result = run();
+    PLANTED.set(planted);
+    result
 }

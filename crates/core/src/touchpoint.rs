@@ -38,6 +38,10 @@ pub struct Touchpoint {
 impl Touchpoint {
     /// Event time: `occurred_at`, or `received_at` where the source's clock ran ahead of it.
     pub fn time(&self) -> Timestamp {
+        #[cfg(feature = "sabotage")]
+        if crate::sabotage::is(crate::sabotage::Bug::ClockForEventTime) {
+            return self.received();
+        }
         self.received_at.map_or(self.occurred_at, |received| received.min(self.occurred_at))
     }
 

@@ -4,6 +4,7 @@
 //! What this crate is not: it decides nothing about identity (that is `musubi-core`), and it does not know which log or
 //! which disk is beneath it.
 
+mod batch;
 mod intake;
 mod machine;
 mod memory;
@@ -15,6 +16,7 @@ mod wire;
 mod work;
 mod worker;
 
+pub use batch::{Batch, Persons};
 pub use intake::{Intake, Reading, Refused};
 pub use machine::{Alert, Effects, Input, Machine, Options, Ruling, Verdict};
 pub use memory::Capacity;

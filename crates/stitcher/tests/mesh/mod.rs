@@ -6,16 +6,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use musubi_core::change::{Output, Position};
-use musubi_core::cluster::{Cluster, Observation, SignatureKey, Standing};
+use musubi_core::cluster::{Cluster, Observation};
 use musubi_core::directive::Directive;
 use musubi_core::fingerprint::Fingerprint;
 use musubi_core::forest::Home;
-use musubi_core::identifier::{DeploymentKey, Identifier};
+use musubi_core::identifier::DeploymentKey;
 use musubi_core::policy::Policy;
-use musubi_core::profile::Profile;
 use musubi_core::resolve::{Reason, resolve_fully};
 use musubi_core::touchpoint::{EventKey, Rejection, Touchpoint};
-use musubi_stitcher::{Input, Machine, Message, Options, Ruling, Verdict, snapshot, standing_resolution};
+use musubi_stitcher::{Batch, Input, Machine, Message, Options, Ruling, Verdict, snapshot, standing_resolution};
 use musubi_store::codec::{Decode, Encode};
 use musubi_store::{InMemory, Stored};
 
@@ -50,9 +49,7 @@ pub struct Picture {
 
 impl Mesh {
     pub fn new(policy: &Arc<Policy>, partitions: u32) -> Self {
-        let machine = |_| {
-            Machine::new(Arc::clone(policy), partitions, Stored(InMemory::default()), Options::default())
-        };
+        let machine = |_| Machine::new(Arc::clone(policy), partitions, Stored(InMemory::default()), Options::default());
         Self {
             policy: Arc::clone(policy),
             deployment: DeploymentKey::derive(b"test"),
@@ -80,12 +77,8 @@ impl Mesh {
                 match self.policy.read(touchpoint, &self.deployment) {
                     Ok(reading) => {
                         let partition = reading.identifiers[0].owner(self.partitions);
-                        let observation = Observation {
-                            identifiers: reading.identifiers,
-                            effect: reading.effect,
-                            event,
-                            position,
-                        };
+                        let observation =
+                            Observation { identifiers: reading.identifiers, effect: reading.effect, event, position };
                         let verdicts = self.step(partition, Input::Touchpoint { observation, content });
                         if let Some(Verdict::Rejected(reason)) = verdicts.first() {
                             self.quarantined.push((event_id, *reason));
@@ -107,7 +100,7 @@ impl Mesh {
         let machine = &mut self.machines[partition as usize];
         let effects = machine.step(vec![(partition, input)]).expect("memory does not fail");
         // The writer and the reader are one map: the writes go through a batch of their own.
-        let mut batch = Batch::default();
+        let mut batch = Writes::default();
         machine.write(&mut batch);
         batch.apply(&mut machine.reader_mut().0);
         for (to, message) in effects.messages {
@@ -174,8 +167,7 @@ impl Mesh {
                 picture.persons.insert(texts.join(" "));
                 for identifier in &snapshot.identifiers {
                     fingerprint.add_identity(identifier, snapshot.person_id);
-                    let taken =
-                        picture.ids.insert(identifier.text().to_owned(), snapshot.person_id.to_string());
+                    let taken = picture.ids.insert(identifier.text().to_owned(), snapshot.person_id.to_string());
                     assert_eq!(taken, None, "{identifier:?} belongs to one person");
                 }
                 fingerprint.add_profile(snapshot.person_id, snapshot.shared, &snapshot.profile);
@@ -216,9 +208,9 @@ fn content(touchpoint: &Touchpoint) -> u64 {
 }
 
 #[derive(Default)]
-struct Batch(Vec<(&'static str, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>)>);
+struct Writes(Vec<(&'static str, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>)>);
 
-impl musubi_store::Writer for Batch {
+impl musubi_store::Writer for Writes {
     fn put(&mut self, table: &'static str, key: &[u8], value: &[u8]) {
         self.0.push((table, key.to_vec(), Some(value.to_vec()), None));
     }
@@ -232,7 +224,7 @@ impl musubi_store::Writer for Batch {
     }
 }
 
-impl Batch {
+impl Writes {
     fn apply(self, tables: &mut InMemory) {
         use musubi_store::Writer;
         for (table, key, value, to) in self.0 {
@@ -245,88 +237,31 @@ impl Batch {
     }
 }
 
-/// What must come out, computed without any mesh: all evidence that is not forgotten in one cluster, resolved in full,
-/// and every profile folded from its touchpoints. Arrivals with one event name count once.
+/// What must come out, computed without any mesh. Arrivals with one event name count once.
 pub fn oracle(policy: &Policy, arrivals: &[Arrival]) -> Picture {
     let deployment = DeploymentKey::derive(b"test");
-    let nowhere = Position { topic: "touchpoints".into(), partition: 0, offset: 0 };
-    let mut standings: BTreeMap<_, Standing> = BTreeMap::new();
-    let mut whole = Cluster::default();
-    let rulings: Vec<Ruling> = arrivals
-        .iter()
-        .filter_map(|arrival| match arrival {
-            Arrival::Directive(directive) => {
-                Some(Ruling::read(directive, policy, &deployment, nowhere.clone()).expect("it can be read"))
-            }
-            Arrival::Touchpoint(_) => None,
-        })
-        .collect();
-    for ruling in &rulings {
-        if let Ruling::Standing(identifier, standing, _) = ruling {
-            let known = standings.entry(identifier.key()).or_default();
-            *known = known.join(*standing);
-        }
-    }
-    let standing = |identifier: &Identifier| standings.get(&identifier.key()).copied().unwrap_or_default();
     let mut picture = Picture::default();
-    let mut observations: BTreeMap<EventKey, Observation> = BTreeMap::new();
+    let mut batch = Batch::new(policy, &deployment);
     for arrival in arrivals {
-        let Arrival::Touchpoint(touchpoint) = arrival else { continue };
-        let event = EventKey::of(&touchpoint.source, &touchpoint.event_id);
-        match policy.read(touchpoint.clone(), &deployment) {
-            Ok(reading) => {
-                let (identifiers, effect) = (reading.identifiers, reading.effect);
-                observations.insert(event, Observation { identifiers, effect, event, position: nowhere.clone() });
+        match arrival {
+            Arrival::Touchpoint(touchpoint) => {
+                if let Err(reason) = batch.touchpoint(touchpoint.clone()) {
+                    picture.quarantined.insert(format!("{} — {}", touchpoint.event_id, reason.reason()));
+                }
             }
-            Err(reason) => {
-                picture.quarantined.insert(format!("{} — {}", touchpoint.event_id, reason.reason()));
-            }
+            Arrival::Directive(directive) => batch.directive(directive).expect("it can be read"),
         }
     }
-    observations
-        .retain(|_, seen| !seen.identifiers.iter().any(|it| standing(it).forgets(seen.effect.received)));
-    for observation in observations.values() {
-        for identifier in &observation.identifiers {
-            whole.admit(identifier, standing(identifier), false);
-        }
-        whole.observe(observation);
-    }
-    for ruling in rulings {
-        let Ruling::Decree(decree) = ruling else { continue };
-        if decree.pair.iter().any(|identifier| standing(identifier).forgets(decree.at)) {
-            continue;
-        }
-        for identifier in decree.pair.iter().filter(|_| decree.linked) {
-            whole.admit(identifier, standing(identifier), false);
-        }
-        whole.decree(decree);
-    }
-    let resolution = resolve_fully(&whole, policy);
-    let mut profiles = vec![Profile::default(); resolution.anchors.len()];
-    for observation in observations.values() {
-        let signature = &whole.signatures[whole.find_signature(SignatureKey::of(&observation.identifiers)).unwrap()];
-        let beneficiary = whole.beneficiary(signature, |member| resolution.shared[member as usize]);
-        if let Some(person) = beneficiary.and_then(|member| resolution.person[member as usize]) {
-            profiles[person as usize].observe(&observation.effect, policy);
-        }
-    }
-    let mut fingerprint = Fingerprint::default();
-    for (person, (anchor, profile)) in (0..).zip(resolution.anchors.iter().zip(profiles)) {
-        let id = whole.member(*anchor).person_id();
-        let members = whole.members.iter().zip(&resolution.person).filter(|(_, of)| **of == Some(person));
-        let mut texts: Vec<&str> = Vec::new();
-        for (member, _) in members {
-            fingerprint.add_identity(&member.identifier, id);
-            picture.ids.insert(member.identifier.text().to_owned(), id.to_string());
-            texts.push(member.identifier.text());
-        }
-        texts.sort_unstable();
-        fingerprint.add_profile(id, resolution.shared[*anchor as usize], &profile);
-        let view = musubi_core::profile::view(&profile);
+    let found = batch.persons();
+    picture.fingerprint = found.fingerprint().to_string();
+    for person in found.persons {
+        let texts: Vec<&str> = person.identifiers.iter().map(|identifier| identifier.text()).collect();
+        let of = |text: &&str| ((*text).to_owned(), person.person_id.to_string());
+        picture.ids.extend(texts.iter().map(of));
+        let view = musubi_core::profile::view(&person.profile);
         let lines = view.iter().map(|(field, value)| format!("{field} = {value}")).collect();
         picture.profiles.insert(texts.join(" "), lines);
         picture.persons.insert(texts.join(" "));
     }
-    picture.fingerprint = fingerprint.to_string();
     picture
 }

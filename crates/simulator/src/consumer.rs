@@ -1,0 +1,253 @@
+//! Somebody downstream, who starts with nothing, reads the topics as bytes and believes what they say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use musubi_core::change::Snapshot;
+use musubi_log::simulated::Cluster;
+use musubi_log::{Budget, Delivery, Reader, Topic};
+use musubi_schema::{avro, render_profile};
+use musubi_stitcher::{Persons, topics};
+use serde_json::{Map, Value};
+
+use crate::Failed;
+
+type Json = Map<String, Value>;
+
+/// Everything on a topic, partition by partition, in order of offset.
+pub(crate) fn read(cluster: &Cluster, topic: &Topic) -> Result<Vec<Delivery>, Failed> {
+    let mut records = Vec::new();
+    for partition in 0..cluster.partitions(topic)? {
+        records.extend(cluster.read(topic, partition, 0, Budget::records(usize::MAX))?.records);
+    }
+    Ok(records)
+}
+
+/// The records of an output topic as JSON, each with its key; none where it is a tombstone.
+pub(crate) fn documents(cluster: &Cluster, topic: &Topic) -> Result<Vec<(String, Option<Json>)>, Failed> {
+    let schema = avro::Topic::ALL.into_iter().find(|schema| schema.name() == topic.as_str());
+    let schema = schema.ok_or_else(|| Failed(format!("`{topic}` has no schema")))?;
+    let document = |delivery: Delivery| {
+        let key = String::from_utf8_lossy(delivery.record.key.as_deref().unwrap_or_default()).into_owned();
+        let Some(value) = delivery.record.value else { return Ok((key, None)) };
+        let mut text = Vec::new();
+        avro::to_json(schema, &value, &mut text)?;
+        Ok((key, Some(serde_json::from_slice(&text)?)))
+    };
+    read(cluster, topic)?.into_iter().map(document).collect()
+}
+
+/// The last word under each key.
+fn compacted(documents: Vec<(String, Option<Json>)>) -> BTreeMap<String, Json> {
+    let last: BTreeMap<String, Option<Json>> = documents.into_iter().collect();
+    last.into_iter().filter_map(|(key, document)| Some((key, document?))).collect()
+}
+
+/// What a follower of the changes knows of a person.
+#[derive(Default)]
+struct Known {
+    version: u64,
+    /// Whether it is somebody, as of that version.
+    lives: bool,
+    fields: Json,
+    members: BTreeSet<String>,
+}
+
+/// Reads everything that was said downstream, checks that it holds together, and that whoever believed it ends with
+/// the persons that there are.
+pub(crate) fn follow(cluster: &Cluster, persons: &Persons) -> Result<(), Failed> {
+    let profiles = documents(cluster, &topics::PROFILES)?;
+    let known = follow_changes(cluster, &by_version(&profiles))?;
+    let profiles = compacted(profiles);
+    check_profiles(&profiles, &known, persons)?;
+    check_identities(&compacted(documents(cluster, &topics::IDENTITY_MAP)?), &known, persons)?;
+    check_redirects(&compacted(documents(cluster, &topics::REDIRECTS)?), &known)
+}
+
+/// Every state of a person that was ever published, by id and version.
+fn by_version(profiles: &[(String, Option<Json>)]) -> BTreeMap<(String, u64), &Json> {
+    let version = |document: &Json| document.get("version").and_then(Value::as_u64).unwrap_or_default();
+    let published = profiles.iter().filter_map(|(key, document)| Some((key, document.as_ref()?)));
+    published.map(|(key, document)| ((key.clone(), version(document)), document)).collect()
+}
+
+fn follow_changes(
+    cluster: &Cluster,
+    states: &BTreeMap<(String, u64), &Json>,
+) -> Result<BTreeMap<String, Known>, Failed> {
+    let mut persons: BTreeMap<String, Known> = BTreeMap::new();
+    for (id, change) in documents(cluster, &topics::PROFILE_CHANGES)? {
+        let change = change.ok_or_else(|| Failed(format!("a tombstone among the changes of {id}")))?;
+        let known = persons.entry(id.clone()).or_default();
+        known.take(&id, &change)?;
+        let state = states.get(&(id.clone(), known.version));
+        match state {
+            Some(state) if !known.lives => {
+                return Err(Failed(format!("{id} ended with version {} and yet is {state:?}", known.version)));
+            }
+            Some(state) => known.agrees(&id, state)?,
+            None if known.lives => {
+                return Err(Failed(format!("version {} of {id} was told and never published", known.version)));
+            }
+            None => {}
+        }
+    }
+    Ok(persons)
+}
+
+impl Known {
+    /// Believes one change.
+    fn take(&mut self, id: &str, change: &Json) -> Result<(), Failed> {
+        let version = change.get("version").and_then(Value::as_u64).unwrap_or_default();
+        if version != self.version + 1 {
+            return Err(Failed(format!("version {version} of {id} follows on version {}", self.version)));
+        }
+        self.version = version;
+        for field in list(change, "changes") {
+            self.take_field(id, field)?;
+        }
+        for joined in list(change, "joined") {
+            self.members.insert(identifier(joined));
+        }
+        for left in list(change, "left") {
+            self.members.remove(&identifier(left));
+        }
+        let ended = change.get("into").is_some_and(|into| !into.is_null());
+        self.lives = !ended && change.get("kind").and_then(Value::as_str) != Some("erased");
+        if !self.lives && !(self.fields.is_empty() && self.members.is_empty()) {
+            return Err(Failed(format!("{id} ended and yet has {:?} and {:?}", self.members, self.fields)));
+        }
+        Ok(())
+    }
+
+    fn take_field(&mut self, id: &str, change: &Value) -> Result<(), Failed> {
+        let part = |name: &str| change.get(name).filter(|value| !value.is_null());
+        let field = part("field").and_then(Value::as_str).unwrap_or_default();
+        if self.fields.get(field) != part("before") {
+            let (had, before) = (self.fields.get(field), part("before"));
+            return Err(Failed(format!("`{field}` of {id} was {had:?} and is said to have been {before:?}")));
+        }
+        match part("after") {
+            Some(after) => drop(self.fields.insert(field.to_owned(), after.clone())),
+            None => drop(self.fields.remove(field)),
+        }
+        Ok(())
+    }
+
+    /// That the changes so far add up to a state that was published.
+    fn agrees(&self, id: &str, state: &Json) -> Result<(), Failed> {
+        let members: BTreeSet<String> = list(state, "identifiers").map(identifier).collect();
+        let fields = fields(state);
+        if (&members, &fields) == (&self.members, &self.fields) {
+            return Ok(());
+        }
+        let Self { version, members: told, fields: said, .. } = self;
+        Err(Failed(format!(
+            "version {version} of {id} is {members:?} {fields:?}, but its changes add up to {told:?} {said:?}"
+        )))
+    }
+}
+
+fn list<'a>(document: &'a Json, name: &str) -> impl Iterator<Item = &'a Value> {
+    document.get(name).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn identifier(pair: &Value) -> String {
+    let part = |name: &str| pair.get(name).and_then(Value::as_str).unwrap_or_default();
+    format!("{}:{}", part("namespace"), part("value"))
+}
+
+/// The fields of a profile under the names that changes give them.
+fn fields(state: &Json) -> Json {
+    let mut fields = Json::new();
+    for (name, value) in state {
+        match (name.as_str(), value) {
+            ("person_id" | "version" | "shared" | "identifiers", _) => {}
+            ("traits" | "consent", Value::Object(parts)) => {
+                fields.extend(parts.iter().map(|(part, value)| (format!("{name}.{part}"), value.clone())));
+            }
+            ("computed", Value::Object(parts)) => {
+                parts.iter().for_each(|(part, value)| computed(part, value, &mut fields))
+            }
+            (_, Value::Null) => {}
+            (_, Value::Object(parts)) if parts.is_empty() => {}
+            (_, Value::Array(items)) if items.is_empty() => {}
+            _ => drop(fields.insert(name.clone(), value.clone())),
+        }
+    }
+    fields
+}
+
+fn computed(name: &str, value: &Value, fields: &mut Json) {
+    let (Some(overall), Some(Value::Object(channels))) = (value.get("overall"), value.get("channels")) else {
+        fields.insert(format!("computed.{name}"), value.clone());
+        return;
+    };
+    fields.insert(format!("computed.{name}"), overall.clone());
+    fields.extend(channels.iter().map(|(channel, value)| (format!("computed.{name}.{channel}"), value.clone())));
+}
+
+fn check_profiles(
+    profiles: &BTreeMap<String, Json>,
+    known: &BTreeMap<String, Known>,
+    persons: &Persons,
+) -> Result<(), Failed> {
+    let live: Vec<&String> = known.iter().filter(|(_, known)| known.lives).map(|(id, _)| id).collect();
+    if profiles.keys().collect::<Vec<_>>() != live {
+        return Err(Failed(format!("published are {:?}, told of {live:?}", profiles.keys())));
+    }
+    let mut wanted = BTreeMap::new();
+    for person in &persons.persons {
+        let id = person.person_id.to_string();
+        let version = known.get(&id).map_or(0, |known| known.version);
+        let mut text = Vec::new();
+        render_profile(&Snapshot { version, ..person.clone() }, &mut text);
+        wanted.insert(id, serde_json::from_slice::<Json>(&text)?);
+    }
+    same("the topic of profiles", profiles, &wanted)
+}
+
+fn check_identities(
+    identities: &BTreeMap<String, Json>,
+    known: &BTreeMap<String, Known>,
+    persons: &Persons,
+) -> Result<(), Failed> {
+    let id = |document: &Json| document.get("person_id").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let identities = identities.iter().map(|(key, document)| (key.clone(), id(document))).collect();
+    let members = known.iter().flat_map(|(id, known)| known.members.iter().map(|member| (member.clone(), id.clone())));
+    let of = |person: &Snapshot| {
+        let id = person.person_id.to_string();
+        person.identifiers.iter().map(|it| (it.text().to_owned(), id.clone())).collect::<Vec<_>>()
+    };
+    let wanted = persons.persons.iter().flat_map(of).collect();
+    same("the identity map", &identities, &wanted)?;
+    same("who joined and left", &members.collect(), &wanted)
+}
+
+fn check_redirects(redirects: &BTreeMap<String, Json>, known: &BTreeMap<String, Known>) -> Result<(), Failed> {
+    let lives = |id: &str| known.get(id).is_some_and(|known| known.lives);
+    for (from, document) in redirects {
+        let to = document.get("to").and_then(Value::as_str).unwrap_or_default();
+        if lives(from) {
+            return Err(Failed(format!("a redirect leads away from {from}, which is live")));
+        }
+        if !lives(to) {
+            return Err(Failed(format!("a redirect leads from {from} to {to}, which is no more")));
+        }
+    }
+    Ok(())
+}
+
+/// That two tables say the same, and where they do not.
+pub(crate) fn same<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    found: &BTreeMap<String, T>,
+    wanted: &BTreeMap<String, T>,
+) -> Result<(), Failed> {
+    let keys: BTreeSet<&String> = found.keys().chain(wanted.keys()).collect();
+    match keys.into_iter().find(|key| found.get(*key) != wanted.get(*key)) {
+        None => Ok(()),
+        Some(key) => {
+            Err(Failed(format!("{what}, at `{key}`: found {:?}, wanted {:?}", found.get(key), wanted.get(key))))
+        }
+    }
+}
