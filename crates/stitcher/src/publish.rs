@@ -237,11 +237,14 @@ impl<R: Reader> Machine<R> {
             let now = &cluster.persons[place];
             let was = life.was.map_or(&nothing, |old| &before[old as usize].profile);
             let fields = profile::diff(was, &now.profile);
-            let same = fields.is_empty() && life.joined.is_empty() && life.left.is_empty();
+            let anchor = now.anchor as usize;
+            let same = fields.is_empty()
+                && life.joined.is_empty()
+                && life.left.is_empty()
+                && cluster.members[anchor].shared == resolution.shared[anchor];
             if same && life.was.is_some() {
                 continue;
             }
-            let anchor = now.anchor as usize;
             let person_id = cluster.members[anchor].person_id();
             let identify = |members: &[u32]| sorted(members.iter().map(|member| &cluster.member(*member).identifier));
             let (joined, left) = (identify(&life.joined), identify(&life.left));
