@@ -41,7 +41,7 @@ fn main() -> std::io::Result<()> {
             }
         }
     })?;
-    let reading = Reading::new(policy(), deployment(), 1);
+    let mut reading = Reading::new(policy(), deployment(), 1);
     let mut inputs = Vec::with_capacity(touchpoints.len());
     let topic: Arc<str> = "touchpoints".into();
     let count = touchpoints.len();
@@ -58,9 +58,11 @@ fn main() -> std::io::Result<()> {
     let options = Options { capacity: everything, snapshots: false, throttle: true };
     let mut machine = Machine::new(policy(), 1, Stored(InMemory::default()), options);
     let batches: Vec<Vec<(u32, Input)>> = inputs.chunks(BATCH).map(<[_]>::to_vec).collect();
+    let mut copies = Some(batches.clone());
+    let mut batches = Some(batches);
     let mut outputs = 0;
     row("handlers, all in memory", inputs.len(), &mut || {
-        for batch in batches.iter().cloned() {
+        for batch in copies.take().unwrap_or_default() {
             outputs += machine.step(batch).map_or(0, |effects| effects.outputs.len());
             machine.write(&mut Nowhere);
         }
@@ -78,7 +80,7 @@ fn main() -> std::io::Result<()> {
     let mut rocks = Rocks::new(database);
     let mut machine = Machine::new(policy(), 1, Stored(rocks.clone()), options);
     row("handlers and RocksDB", inputs.len(), &mut || {
-        for batch in batches.iter().cloned() {
+        for batch in batches.take().unwrap_or_default() {
             outputs += machine.step(batch).map_or(0, |effects| effects.outputs.len());
             let mut state = Gathered(Mutations::new());
             machine.write(&mut state);

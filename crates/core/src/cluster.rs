@@ -81,7 +81,17 @@ pub struct Member {
 impl Member {
     /// A member that no evidence names yet.
     pub fn new(identifier: Identifier, standing: Standing) -> Self {
-        Self { identifier, seen: None, standing, foreign: false, shared: false, told: false, person: None, version: 0, redirect: None }
+        Self {
+            identifier,
+            seen: None,
+            standing,
+            foreign: false,
+            shared: false,
+            told: false,
+            person: None,
+            version: 0,
+            redirect: None,
+        }
     }
 
     /// The person id that derives from this identifier.
@@ -322,15 +332,18 @@ impl Cluster {
     pub fn absorb(&mut self, other: Cluster) -> (Vec<usize>, bool) {
         let persons = index_of(self.persons.len());
         let renumbered: Vec<u32> = other.members.iter().map(|member| self.absorb_member(member, persons)).collect();
-        self.persons.extend(other.persons.into_iter().map(|person| Person {
-            anchor: renumbered[person.anchor as usize],
-            profile: person.profile,
-        }));
+        self.persons.extend(
+            other
+                .persons
+                .into_iter()
+                .map(|person| Person { anchor: renumbered[person.anchor as usize], profile: person.profile }),
+        );
         let counted = |cluster: &Self, signature: &Signature| {
             cluster.find_signature(signature.key).is_some_and(|place| cluster.signatures[place].count > 0)
         };
         let twofold = other.signatures.iter().any(|signature| signature.count > 0 && counted(self, signature));
-        let places = other.signatures.into_iter().map(|signature| self.absorb_signature(signature, &renumbered)).collect();
+        let places =
+            other.signatures.into_iter().map(|signature| self.absorb_signature(signature, &renumbered)).collect();
         for decree in other.decrees {
             self.decree(decree);
         }

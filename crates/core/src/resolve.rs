@@ -97,9 +97,10 @@ fn breaks_no_rule(cluster: &Cluster, policy: &Policy) -> bool {
             counts.add(member.identifier.namespace());
             ruled(member)
         })
-        && counts.0.iter().all(|(namespace, count)| {
-            policy.namespace(*namespace).max_per_person.is_none_or(|limit| *count <= limit)
-        })
+        && counts
+            .0
+            .iter()
+            .all(|(namespace, count)| policy.namespace(*namespace).max_per_person.is_none_or(|limit| *count <= limit))
         && is_connected(cluster)
 }
 

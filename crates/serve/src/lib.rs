@@ -1,1 +1,33 @@
-//! Begun.
+//! The doors: everything that a running Musubi on one machine is, behind HTTP.
+//!
+//! A [`Deployment`] is one directory with the log and the state in it; [`up`] runs a stitcher over it and opens the
+//! doors: touchpoints and directives in, profiles, explanations, topics, metrics and the fingerprint out. Clocks are read
+//! here and nowhere beneath.
+//!
+//! What this crate is not: it decides nothing about identity, and it prints nothing.
+
+mod body;
+mod census;
+mod clock;
+mod collect;
+mod deployment;
+mod directives;
+mod error;
+pub mod explain;
+mod facts;
+mod key;
+mod lookup;
+mod metrics;
+mod problem;
+mod routes;
+mod running;
+mod stitcher;
+mod tail;
+
+pub use census::Census;
+pub use deployment::{Deployment, Disk, GROUP, Options};
+pub use error::Error;
+pub use key::{DEVELOPMENT_SECRET, Key, KeyOrigin};
+pub use lookup::Found;
+pub use running::{Running, Stopper, up};
+pub use tail::{From, Tail};

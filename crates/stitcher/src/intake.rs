@@ -30,6 +30,10 @@ pub struct Refused {
 
 /// What a record is.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every record is an input: a box for each would cost more than it saves"
+)]
 pub enum Intake {
     /// An input, for the partition that owns what it is about.
     Input(u32, Input),
@@ -43,12 +47,13 @@ pub struct Reading {
     deployment: DeploymentKey,
     partitions: u32,
     parser: Parser,
+    unknown_namespaces: u64,
 }
 
 impl Reading {
     /// A reader for one policy, deployment and number of partitions.
     pub fn new(policy: Arc<Policy>, deployment: DeploymentKey, partitions: u32) -> Self {
-        Self { policy, deployment, partitions, parser: Parser::new() }
+        Self { policy, deployment, partitions, parser: Parser::new(), unknown_namespaces: 0 }
     }
 
     /// The parser, for reading lines.
@@ -58,11 +63,8 @@ impl Reading {
 
     /// Reads a record of one of the topics that a stitcher reads.
     pub fn record(&mut self, delivery: &Delivery) -> Intake {
-        let position = Position {
-            topic: delivery.topic.as_str().into(),
-            partition: delivery.partition,
-            offset: delivery.offset,
-        };
+        let position =
+            Position { topic: delivery.topic.as_str().into(), partition: delivery.partition, offset: delivery.offset };
         let bytes = delivery.record.value.as_deref().unwrap_or_default();
         let unreadable = |why: &dyn std::fmt::Display| {
             Intake::Refused(Refused { source: None, event_id: None, reason: "invalid-record", detail: why.to_string() })
@@ -85,12 +87,18 @@ impl Reading {
         }
     }
 
+    /// How many identifiers so far were in a namespace that the policy does not name.
+    pub fn unknown_namespaces(&self) -> u64 {
+        self.unknown_namespaces
+    }
+
     /// Reads a touchpoint under the policy.
-    pub fn touchpoint(&self, touchpoint: Touchpoint, position: Position) -> Intake {
+    pub fn touchpoint(&mut self, touchpoint: Touchpoint, position: Position) -> Intake {
         let content = content_digest(&touchpoint);
         let (source, event_id) = (Arc::clone(&touchpoint.source), Arc::clone(&touchpoint.event_id));
         match self.policy.read(touchpoint, &self.deployment) {
             Ok(reading) => {
+                self.unknown_namespaces += u64::from(reading.unknown_namespaces);
                 let partition = reading.identifiers[0].owner(self.partitions);
                 let event = EventKey::of(&source, &event_id);
                 let observation =

@@ -56,8 +56,7 @@ impl Ruling {
         deployment: &DeploymentKey,
         position: Position,
     ) -> Result<Self, String> {
-        let event =
-            EventRef { source: Arc::clone(&directive.source), event_id: Arc::clone(&directive.directive_id) };
+        let event = EventRef { source: Arc::clone(&directive.source), event_id: Arc::clone(&directive.directive_id) };
         let identify = |(namespace, value): &(Arc<str>, Arc<str>)| {
             policy
                 .identifier(namespace, value, deployment)
@@ -252,13 +251,13 @@ impl<R: Reader> Machine<R> {
                     | Message::Decree { root, .. }
                     | Message::Resolve { root }
                     | Message::Union { junior: root, .. } => roots.push(*root),
-                    Message::Claim { identifier, .. }
-                    | Message::Share { identifier, .. } => identifiers.push((*partition, identifier.key())),
+                    Message::Claim { identifier, .. } | Message::Share { identifier, .. } => {
+                        identifiers.push((*partition, identifier.key()))
+                    }
                     Message::Reparent { identifier, .. } => identifiers.push((*partition, *identifier)),
                     Message::Enter { observation, entry, .. } => {
                         identifiers.push((*partition, observation.identifiers[*entry as usize].key()));
                     }
-                    Message::Ordain { decree } => identifiers.push((*partition, decree.pair[0].key())),
                 },
             }
         }
@@ -300,7 +299,6 @@ impl<R: Reader> Machine<R> {
             Message::Reparent { identifier, root } => self.reparent(identifier, root),
             Message::Share { identifier, shared } => self.share(identifier, shared),
             Message::Stand { root, identifier, standing, cause } => self.stand(root, identifier, standing, cause),
-            Message::Ordain { decree } => self.ordain(decree),
             Message::Decree { root, decree } => self.decree(root, decree),
             Message::Resolve { root } => self.resolve_now(root),
         }
@@ -568,12 +566,7 @@ impl<R: Reader> Machine<R> {
     }
 
     /// Absorbs a junior of the same partition: nothing is copied, and its effects stay where they are.
-    fn absorb_here(
-        &mut self,
-        mut senior: Root,
-        junior: Cluster,
-        junior_work: Work,
-    ) -> Result<(), store::Error> {
+    fn absorb_here(&mut self, mut senior: Root, junior: Cluster, junior_work: Work) -> Result<(), store::Error> {
         while let Home::Forward(root) = self.memory.cluster(senior)?.home {
             if root.partition != self.here {
                 return self.send_away(root, senior, junior);
@@ -600,8 +593,7 @@ impl<R: Reader> Machine<R> {
                 effects.push(Vec::new());
                 continue;
             }
-            effects.push(self.memory.effects(self.here, signature.key)?);
-            self.memory.drop_effects(self.here, signature.key);
+            effects.push(self.memory.take_effects(self.here, signature.key)?);
         }
         let pieces = transfer::pieces(cluster, effects);
         let mut count = i64::try_from(pieces.len()).expect("a count of pieces in memory") - 1;
@@ -618,13 +610,7 @@ impl<R: Reader> Machine<R> {
     }
 
     /// At the home of a senior: one piece of a junior.
-    fn absorb(
-        &mut self,
-        root: Root,
-        from: IdentifierKey,
-        pieces: i64,
-        piece: Box<Piece>,
-    ) -> Result<(), store::Error> {
+    fn absorb(&mut self, root: Root, from: IdentifierKey, pieces: i64, piece: Box<Piece>) -> Result<(), store::Error> {
         let cell = self.memory.cluster(root)?;
         let (cluster, work) = match cell.live() {
             Ok(live) => live,
@@ -766,7 +752,7 @@ impl<R: Reader> Machine<R> {
             if count == 0 {
                 // Its effects are another cluster's, which is told of the erasure as this one was.
             } else if received <= erased_at {
-                self.memory.drop_effects(here, signature);
+                self.memory.take_effects(here, signature)?;
             } else {
                 let (keep, drop): (Vec<_>, Vec<_>) = self
                     .memory

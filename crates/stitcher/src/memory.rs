@@ -1,5 +1,6 @@
 //! Working memory: what a worker has read, what it has changed and not yet written.
 
+use std::collections::BTreeMap;
 use std::hash::Hash;
 
 use musubi_core::cluster::{Cluster, SignatureKey};
@@ -17,43 +18,44 @@ struct Cell<T> {
     dirty: bool,
 }
 
-/// A cache of two generations: what was not touched while the young one filled up is forgotten. No order is kept and
-/// none is iterated in hash order, so what is cached decides nothing.
-struct Generations<K, V> {
-    young: FxHashMap<K, V>,
-    old: FxHashMap<K, V>,
+/// A cache that forgets what was not touched for longest, by steps. Which that is decides nothing but speed.
+struct Cache<K, V> {
+    entries: FxHashMap<K, (V, u64)>,
+    step: u64,
     capacity: usize,
 }
 
-impl<K: Copy + Eq + Hash, V> Generations<K, V> {
+/// How many steps an entry is kept at first; halved until the rest fits.
+const KEPT_STEPS: u64 = 256;
+
+impl<K: Copy + Eq + Hash, V> Cache<K, V> {
     fn new(capacity: usize) -> Self {
-        Self { young: FxHashMap::default(), old: FxHashMap::default(), capacity }
+        Self { entries: FxHashMap::default(), step: 0, capacity }
     }
 
     fn get_mut(&mut self, key: K) -> Option<&mut V> {
-        if !self.old.is_empty()
-            && !self.young.contains_key(&key)
-            && let Some(value) = self.old.remove(&key)
-        {
-            self.young.insert(key, value);
-        }
-        self.young.get_mut(&key)
+        let (value, touched) = self.entries.get_mut(&key)?;
+        *touched = self.step;
+        Some(value)
     }
 
     fn insert(&mut self, key: K, value: V) {
-        self.young.insert(key, value);
+        self.entries.insert(key, (value, self.step));
     }
 
-    /// Forgets the older half when there is more than fits. Only safe while nothing is dirty.
+    /// Ends a step, and forgets the older entries where there are more than fit. Only safe while nothing is dirty.
     fn age(&mut self) {
-        if self.young.len() * 2 > self.capacity {
-            self.old = std::mem::take(&mut self.young);
+        self.step += 1;
+        let mut kept = KEPT_STEPS;
+        while self.entries.len() > self.capacity && kept > 0 {
+            kept /= 2;
+            let oldest = self.step.saturating_sub(kept);
+            self.entries.retain(|_, (_, touched)| *touched >= oldest);
         }
     }
 
     fn clear(&mut self) {
-        self.young.clear();
-        self.old.clear();
+        self.entries.clear();
     }
 }
 
@@ -71,12 +73,8 @@ pub(crate) struct Recorded {
     pub(crate) event: EventKey,
     /// None once the effect was moved away or forgotten again within the step.
     pub(crate) effect: Option<Effect>,
-}
-
-/// One thing to be dropped from the stored effects.
-enum Dropped {
-    One(u32, SignatureKey, EventKey),
-    All(u32, SignatureKey),
+    /// The place of the one recorded before it for the same signature.
+    before: Option<u32>,
 }
 
 /// How much is remembered between steps.
@@ -97,11 +95,14 @@ impl Default for Capacity {
 /// Working memory over a store. Nothing reaches the store before [`Memory::write`].
 pub(crate) struct Memory<R> {
     reader: R,
-    parents: Generations<(u32, IdentifierKey), Cell<Parent>>,
-    clusters: Generations<Root, ClusterCell>,
+    parents: Cache<(u32, IdentifierKey), Cell<Parent>>,
+    clusters: Cache<Root, ClusterCell>,
     seen: FxHashMap<(u32, EventKey), Cell<Option<Seen>>>,
     pub(crate) recorded: Vec<Recorded>,
-    dropped: Vec<Dropped>,
+    /// For each signature, the place of the last effect recorded in this step.
+    last_recorded: FxHashMap<(u32, SignatureKey), u32>,
+    /// For each signature, the stored effects that this step dropped.
+    dropped: BTreeMap<(u32, SignatureKey), Vec<EventKey>>,
     dirty_parents: Vec<(u32, IdentifierKey)>,
     dirty_clusters: Vec<Root>,
     dirty_seen: Vec<(u32, EventKey)>,
@@ -111,11 +112,12 @@ impl<R: Reader> Memory<R> {
     pub(crate) fn new(reader: R, capacity: Capacity) -> Self {
         Self {
             reader,
-            parents: Generations::new(capacity.parents),
-            clusters: Generations::new(capacity.clusters),
+            parents: Cache::new(capacity.parents),
+            clusters: Cache::new(capacity.clusters),
             seen: FxHashMap::default(),
             recorded: Vec::new(),
-            dropped: Vec::new(),
+            last_recorded: FxHashMap::default(),
+            dropped: BTreeMap::new(),
             dirty_parents: Vec::new(),
             dirty_clusters: Vec::new(),
             dirty_seen: Vec::new(),
@@ -221,7 +223,19 @@ impl<R: Reader> Memory<R> {
 
     /// Records an effect.
     pub(crate) fn record(&mut self, partition: u32, signature: SignatureKey, event: EventKey, effect: Effect) {
-        self.recorded.push(Recorded { partition, signature, event, effect: Some(effect) });
+        let place = self.next_record();
+        let before = self.last_recorded.insert((partition, signature), place);
+        self.recorded.push(Recorded { partition, signature, event, effect: Some(effect), before });
+    }
+
+    /// Visits the effects of a signature that were recorded in this step, the last one first.
+    fn each_recorded(&mut self, partition: u32, signature: SignatureKey, mut visit: impl FnMut(&mut Recorded)) {
+        let mut place = self.last_recorded.get(&(partition, signature)).copied();
+        while let Some(at) = place {
+            let recorded = &mut self.recorded[at as usize];
+            visit(recorded);
+            place = recorded.before;
+        }
     }
 
     /// All effects of a signature, stored or recorded in this step, in the order of their events' keys.
@@ -230,48 +244,52 @@ impl<R: Reader> Memory<R> {
         partition: u32,
         signature: SignatureKey,
     ) -> Result<Vec<(EventKey, Effect)>, store::Error> {
-        let mut stored = self.reader.effects(partition, signature)?;
-        for dropped in &self.dropped {
-            match dropped {
-                Dropped::All(at, of) if (*at, *of) == (partition, signature) => stored.clear(),
-                Dropped::One(at, of, event) if (*at, *of) == (partition, signature) => {
-                    stored.retain(|(have, _)| have != event);
-                }
-                Dropped::All(..) | Dropped::One(..) => {}
-            }
+        let mut effects = self.reader.effects(partition, signature)?;
+        if let Some(dropped) = self.dropped.get(&(partition, signature)) {
+            effects.retain(|(event, _)| !dropped.contains(event));
         }
-        let recorded = self.recorded.iter().filter(|recorded| recorded.is_at(partition, signature));
-        stored.extend(recorded.filter_map(|recorded| Some((recorded.event, recorded.effect.clone()?))));
-        stored.sort_unstable_by_key(|(event, _)| *event);
-        stored.dedup_by_key(|(event, _)| *event);
-        Ok(stored)
+        self.each_recorded(partition, signature, |recorded| {
+            effects.extend(recorded.effect.clone().map(|effect| (recorded.event, effect)));
+        });
+        effects.sort_unstable_by_key(|(event, _)| *event);
+        effects.dedup_by_key(|(event, _)| *event);
+        Ok(effects)
     }
 
     /// Drops one effect.
     pub(crate) fn drop_effect(&mut self, partition: u32, signature: SignatureKey, event: EventKey) {
-        for recorded in self.recorded.iter_mut().filter(|recorded| recorded.is_at(partition, signature)) {
+        let mut is_stored = true;
+        self.each_recorded(partition, signature, |recorded| {
             if recorded.event == event {
                 recorded.effect = None;
+                is_stored = false;
             }
+        });
+        if is_stored {
+            self.dropped.entry((partition, signature)).or_default().push(event);
         }
-        self.dropped.push(Dropped::One(partition, signature, event));
     }
 
-    /// Drops all effects of a signature.
-    pub(crate) fn drop_effects(&mut self, partition: u32, signature: SignatureKey) {
-        for recorded in self.recorded.iter_mut().filter(|recorded| recorded.is_at(partition, signature)) {
-            recorded.effect = None;
+    /// All effects of a signature, which then has none.
+    pub(crate) fn take_effects(
+        &mut self,
+        partition: u32,
+        signature: SignatureKey,
+    ) -> Result<Vec<(EventKey, Effect)>, store::Error> {
+        let effects = self.effects(partition, signature)?;
+        for (event, _) in &effects {
+            self.drop_effect(partition, signature, *event);
         }
-        self.dropped.push(Dropped::All(partition, signature));
+        Ok(effects)
     }
 
     /// Hands everything that this step changed to the writer, in the order in which it was first touched. The drops
     /// come before the records: an effect that was dropped and recorded again stands.
     pub(crate) fn write(&mut self, writer: &mut impl Writer) {
-        for dropped in self.dropped.drain(..) {
-            match dropped {
-                Dropped::One(partition, signature, event) => store::drop_effect(writer, partition, signature, event),
-                Dropped::All(partition, signature) => store::drop_effects(writer, partition, signature),
+        self.last_recorded.clear();
+        for ((partition, signature), events) in std::mem::take(&mut self.dropped) {
+            for event in events {
+                store::drop_effect(writer, partition, signature, event);
             }
         }
         for recorded in self.recorded.drain(..) {
@@ -305,6 +323,7 @@ impl<R: Reader> Memory<R> {
         self.clusters.clear();
         self.seen.clear();
         self.recorded.clear();
+        self.last_recorded.clear();
         self.dropped.clear();
         self.dirty_parents.clear();
         self.dirty_clusters.clear();
@@ -324,12 +343,6 @@ impl ClusterCell {
             Home::Live(cluster) => Ok((cluster, self.work.get_or_insert_default())),
             Home::Forward(root) => Err(*root),
         }
-    }
-}
-
-impl Recorded {
-    fn is_at(&self, partition: u32, signature: SignatureKey) -> bool {
-        (self.partition, self.signature) == (partition, signature)
     }
 }
 

@@ -97,11 +97,6 @@ pub enum Message {
         /// The directive that taught it.
         cause: Cause,
     },
-    /// To the owner of the first identifier of a decree: find its cluster.
-    Ordain {
-        /// The decree.
-        decree: Decree,
-    },
     /// To the home of a root: an operator's word on a member and another identifier.
     Decree {
         /// The cluster of the first identifier of the pair.

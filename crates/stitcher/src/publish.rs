@@ -86,12 +86,11 @@ impl<R: Reader> Machine<R> {
         let identifiers: Vec<Identifier> =
             signature.members.iter().map(|member| cluster.member(*member).identifier.clone()).collect();
         let position = work.cause.as_ref().map(|cause| cause.position.clone());
-        let effects = self.memory.effects(root.partition, key)?;
+        let effects = self.memory.take_effects(root.partition, key)?;
         if let Ok((cluster, work)) = self.memory.cluster(root)?.live() {
             cluster.signatures[place].count = 0;
             work.refold = true;
         }
-        self.memory.drop_effects(root.partition, key);
         let nowhere = || musubi_core::change::Position { topic: "mesh".into(), partition: root.partition, offset: 0 };
         let position = position.unwrap_or_else(nowhere);
         for (event, effect) in effects {
@@ -188,11 +187,8 @@ impl<R: Reader> Machine<R> {
         fate: &Fate,
     ) -> Result<Vec<Person>, store::Error> {
         let policy = std::sync::Arc::clone(&self.policy);
-        let mut persons: Vec<Person> = resolution
-            .anchors
-            .iter()
-            .map(|anchor| Person { anchor: *anchor, profile: Profile::default() })
-            .collect();
+        let mut persons: Vec<Person> =
+            resolution.anchors.iter().map(|anchor| Person { anchor: *anchor, profile: Profile::default() }).collect();
         for (old, whole) in fate.becomes.iter().enumerate() {
             if let Some(new) = whole.filter(|new| !fate.refold[*new as usize]) {
                 let profile = &mut persons[new as usize].profile;
@@ -241,11 +237,14 @@ impl<R: Reader> Machine<R> {
             let now = &cluster.persons[place];
             let was = life.was.map_or(&nothing, |old| &before[old as usize].profile);
             let fields = profile::diff(was, &now.profile);
-            let same = fields.is_empty() && life.joined.is_empty() && life.left.is_empty();
+            let anchor = now.anchor as usize;
+            let same = fields.is_empty()
+                && life.joined.is_empty()
+                && life.left.is_empty()
+                && cluster.members[anchor].shared == resolution.shared[anchor];
             if same && life.was.is_some() {
                 continue;
             }
-            let anchor = now.anchor as usize;
             let person_id = cluster.members[anchor].person_id();
             let identify = |members: &[u32]| sorted(members.iter().map(|member| &cluster.member(*member).identifier));
             let (joined, left) = (identify(&life.joined), identify(&life.left));
@@ -327,7 +326,7 @@ impl<R: Reader> Machine<R> {
             if is == Some(own) || member.seen.is_none() || member.version == 0 {
                 return None;
             }
-            is.or_else(|| after_end(own).or_else(|| Some(member.redirect.map(|to| after_end(to).unwrap_or(Some(to)))?))?)
+            is.or_else(|| after_end(own).or_else(|| member.redirect.map(|to| after_end(to).unwrap_or(Some(to))))?)
         };
         let redirects: Vec<Option<PersonId>> =
             cluster.members.iter().zip(&resolution.person).map(|(member, person)| leads(member, *person)).collect();

@@ -42,7 +42,6 @@ messages! {
     8 Reparent { identifier, root }
     9 Share { identifier, shared }
     10 Stand { root, identifier, standing, cause }
-    11 Ordain { decree }
     12 Decree { root, decree }
     13 Resolve { root }
 }

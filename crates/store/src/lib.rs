@@ -5,6 +5,7 @@
 //! it. What this crate is not: it knows no log and decides nothing.
 
 pub mod codec;
+mod frozen;
 pub mod keys;
 pub mod pages;
 mod reader;
@@ -12,11 +13,12 @@ mod rocks;
 mod tables;
 mod writer;
 
+pub use frozen::Frozen;
 pub use pages::Pages;
 pub use reader::{Reader, Stored};
-pub use rocks::{Options, Rocks, STATE_FAMILIES, open};
+pub use rocks::{Options, Rocks, STATE_FAMILIES, open, open_with};
 pub use tables::{InMemory, Tables};
-pub use writer::{Writer, drop_effect, drop_effects, put_effect, put_home, put_parent, put_seen};
+pub use writer::{Writer, drop_effect, put_effect, put_home, put_parent, put_seen};
 
 /// Why the store could not answer.
 #[derive(Debug, thiserror::Error)]

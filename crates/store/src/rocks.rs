@@ -53,6 +53,16 @@ impl Default for Options {
 
 /// Opens (or makes) a database with the state's column families and those that others bring.
 pub fn open(path: &Path, options: Options, others: Vec<ColumnFamilyDescriptor>) -> Result<Arc<DB>, Error> {
+    open_with(path, options, others, |_| ())
+}
+
+/// As [`open`], with what a log in the same database needs of its options.
+pub fn open_with(
+    path: &Path,
+    options: Options,
+    others: Vec<ColumnFamilyDescriptor>,
+    configure: impl FnOnce(&mut rocksdb::Options),
+) -> Result<Arc<DB>, Error> {
     let mut database = rocksdb::Options::default();
     database.create_if_missing(true);
     database.create_missing_column_families(true);
@@ -62,6 +72,7 @@ pub fn open(path: &Path, options: Options, others: Vec<ColumnFamilyDescriptor>) 
     database.set_max_total_wal_size(256 * MIB as u64);
     database.set_bytes_per_sync(MIB as u64);
     database.set_keep_log_file_num(2);
+    configure(&mut database);
     let cache = Cache::new_lru_cache(options.block_cache);
     let memtable = options.memtables / 4;
     let families = STATE_FAMILIES.iter().map(|name| ColumnFamilyDescriptor::new(*name, family(name, &cache, memtable)));
@@ -118,7 +129,7 @@ impl Rocks {
         &self.database
     }
 
-    fn family(&self, table: &'static str) -> &rocksdb::ColumnFamily {
+    pub(crate) fn family(&self, table: &'static str) -> &rocksdb::ColumnFamily {
         self.database.cf_handle(table).expect("the database was opened with the state's column families")
     }
 

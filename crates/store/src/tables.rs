@@ -59,9 +59,9 @@ impl Tables for InMemory {
         keys: &[K],
         mut visit: impl FnMut(usize, Option<&[u8]>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        keys.iter().enumerate().try_for_each(|(place, key)| {
-            visit(place, self.0.get(&(table, key.as_ref().to_vec())).map(Vec::as_slice))
-        })
+        keys.iter()
+            .enumerate()
+            .try_for_each(|(place, key)| visit(place, self.0.get(&(table, key.as_ref().to_vec())).map(Vec::as_slice)))
     }
 
     fn scan(

@@ -39,13 +39,7 @@ pub fn put_home(writer: &mut impl Writer, root: Root, home: &Home, before: &Page
 }
 
 /// Writes an effect.
-pub fn put_effect(
-    writer: &mut impl Writer,
-    partition: u32,
-    signature: SignatureKey,
-    event: EventKey,
-    effect: &Effect,
-) {
+pub fn put_effect(writer: &mut impl Writer, partition: u32, signature: SignatureKey, event: EventKey, effect: &Effect) {
     let mut bytes = Vec::with_capacity(256);
     effect.encode(&mut bytes);
     writer.put(keys::EFFECTS, &keys::effect(partition, signature, event), &bytes);
@@ -54,15 +48,6 @@ pub fn put_effect(
 /// Drops an effect.
 pub fn drop_effect(writer: &mut impl Writer, partition: u32, signature: SignatureKey, event: EventKey) {
     writer.delete(keys::EFFECTS, &keys::effect(partition, signature, event));
-}
-
-/// Drops all effects of a signature.
-pub fn drop_effects(writer: &mut impl Writer, partition: u32, signature: SignatureKey) {
-    let from = keys::effects(partition, signature);
-    let mut to = from.to_vec();
-    // No event key is all ones and then some: the range takes in every one.
-    to.extend([0xff; 17]);
-    writer.delete_range(keys::EFFECTS, &from, &to);
 }
 
 /// Remembers an event.

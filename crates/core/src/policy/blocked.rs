@@ -1,16 +1,18 @@
 //! Values that identify nobody, whatever their namespace.
 
 use regex::RegexSet;
-use rustc_hash::FxHashSet;
 
 /// The longest value that is folded on the stack; a longer one costs an allocation and is rare.
 const FOLDED_IN_PLACE: usize = 64;
 
+#[expect(clippy::disallowed_types, reason = "asked for membership by every value there is; its order shows nowhere")]
+type Values = rustc_hash::FxHashSet<Box<str>>;
+
 /// Values that identify nobody, whatever their namespace: placeholders, withheld caller ids, the shop's own number.
 #[derive(Clone, Debug)]
 pub struct Blocked {
-    /// Folded to lower case. Only ever asked for membership, so its order shows nowhere.
-    values: FxHashSet<Box<str>>,
+    /// Folded to lower case.
+    values: Values,
     /// Bytes of the longest of them: most real values are longer, and are not looked up at all.
     longest: usize,
     patterns: RegexSet,
@@ -18,14 +20,14 @@ pub struct Blocked {
 
 impl Default for Blocked {
     fn default() -> Self {
-        Self { values: FxHashSet::default(), longest: 0, patterns: RegexSet::empty() }
+        Self { values: Values::default(), longest: 0, patterns: RegexSet::empty() }
     }
 }
 
 impl Blocked {
     /// These values, whatever their case, and whatever one of these patterns is found in.
     pub fn new<'a>(values: impl IntoIterator<Item = &'a str>, patterns: RegexSet) -> Self {
-        let values: FxHashSet<Box<str>> = values.into_iter().map(|value| value.trim().to_lowercase().into()).collect();
+        let values: Values = values.into_iter().map(|value| value.trim().to_lowercase().into()).collect();
         let longest = values.iter().map(|value| value.len()).max().unwrap_or(0);
         Self { values, longest, patterns }
     }

@@ -1,10 +1,10 @@
 //! From the policy file to the policy: what the file says is checked here, once, so that nothing after has to.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 use regex::{Regex, RegexSet};
-use rustc_hash::FxHashSet;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -347,7 +347,7 @@ fn filled(stated: &Spanned<String>, key: &str) -> Result<(), Fault> {
 
 /// That no name comes twice.
 fn distinct<'a>(names: impl Iterator<Item = &'a Spanned<String>>, what: &str) -> Result<(), Fault> {
-    let mut seen = FxHashSet::default();
+    let mut seen = BTreeSet::new();
     for name in names {
         if !seen.insert(name.get_ref().as_str()) {
             return Err(Fault::new(name.span(), format!("{what} `{}`: wanted once, found twice", name.get_ref())));

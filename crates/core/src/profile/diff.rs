@@ -4,12 +4,17 @@ use std::sync::Arc;
 
 use super::sorted::side_by_side;
 use super::view::{
-    channel_field, channels, computed_field, consent_field, instant, memberships, recent_twice, trait_field,
+    channel_field, channels, computed_field, consent_field, instant, memberships, newest_first, recent, trait_field,
 };
-use super::{ChannelFold, Computed, Consent, Profile, Trait};
+use super::{ChannelFold, Computed, Consent, Profile, Recent, Trait};
 use crate::value::Value;
 
-/// One visible field that changed.
+/// The one field whose changes are told by what went and what came, and not whole: nearly every touchpoint moves it by
+/// one place.
+const RECENT: &str = "recent";
+
+/// One visible field that changed. Of `recent`, `before` holds only the touchpoints that went and `after` only those
+/// that came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The field, as [`view`](super::view()) names it.
@@ -48,12 +53,35 @@ pub fn diff_of_movement(before: &Profile, after: &Profile) -> Vec<Change> {
 /// Makes changes to a view, which stays sorted. What a consumer of changes does.
 pub fn apply(view: &mut Vec<(Arc<str>, Value)>, changes: &[Change]) {
     for change in changes {
+        if change.field.as_ref() == RECENT {
+            apply_recent(view, change);
+            continue;
+        }
         match (view.binary_search_by(|(field, _)| field.cmp(&change.field)), &change.after) {
             (Ok(place), Some(value)) => view[place].1 = value.clone(),
             (Ok(place), None) => drop(view.remove(place)),
             (Err(place), Some(value)) => view.insert(place, (change.field.clone(), value.clone())),
             (Err(_), None) => {}
         }
+    }
+}
+
+fn apply_recent(view: &mut Vec<(Arc<str>, Value)>, change: &Change) {
+    let items = |value: Option<&Value>| match value {
+        Some(Value::List(items)) => items.to_vec(),
+        Some(_) | None => Vec::new(),
+    };
+    let place = view.binary_search_by(|(field, _)| field.as_ref().cmp(RECENT));
+    let mut held = items(place.ok().map(|place| &view[place].1));
+    let went = items(change.before.as_ref());
+    held.retain(|one| !went.contains(one));
+    held.extend(items(change.after.as_ref()));
+    newest_first(&mut held);
+    match place {
+        Ok(place) if held.is_empty() => drop(view.remove(place)),
+        Ok(place) => view[place].1 = Value::List(held.into()),
+        Err(_) if held.is_empty() => {}
+        Err(place) => view.insert(place, (change.field.clone(), Value::List(held.into()))),
     }
 }
 
@@ -81,8 +109,12 @@ impl Changes {
     fn movement(&mut self, before: &Profile, after: &Profile) {
         self.whole("channels", &before.channels, &after.channels, |part| channels(part));
         if before.recent != after.recent {
-            let [old, new] = recent_twice(&before.recent, &after.recent);
-            self.note(|| "recent".into(), old, new);
+            let without = |these: &[Arc<Recent>], those: &[Arc<Recent>]| -> Vec<Arc<Recent>> {
+                these.iter().filter(|one| !those.contains(one)).cloned().collect()
+            };
+            let went = without(&before.recent, &after.recent);
+            let came = without(&after.recent, &before.recent);
+            self.note(|| RECENT.into(), recent(&went), recent(&came));
         }
         self.whole("first_seen", &before.first_seen(), &after.first_seen(), |time| instant(*time));
         self.whole("last_seen", &before.last_seen(), &after.last_seen(), |time| instant(*time));

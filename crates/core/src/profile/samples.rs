@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use regex::RegexSet;
 
 use super::Profile;
 use crate::decimal::Decimal;
@@ -29,8 +28,9 @@ pub(super) fn policy(mut traits: Vec<TraitRule>, computed: Vec<ComputedRule>, re
         recent_touchpoints: recent,
         recent_properties: names(shown),
     };
-    let blocked = Blocked { values: Vec::new(), patterns: RegexSet::empty() };
-    Policy { version: name("test"), namespaces: Vec::new(), blocked, traits, computed, limits }
+    let blocked = Blocked::default();
+    let kept_properties = Vec::new();
+    Policy { version: name("test"), namespaces: Vec::new(), blocked, traits, computed, limits, kept_properties }
 }
 
 pub(super) fn trait_rule(text: &str, survivorship: Survivorship, sources: &str) -> TraitRule {

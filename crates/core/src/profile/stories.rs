@@ -228,16 +228,16 @@ fn a_diff_names_what_an_order_changed() {
         before,
         &format!("{before}\n 2 till 2 store order city=null .total=5 -mail"),
         expect![[r#"
-        channels: {"ec":{"first_seen":1,"last_seen":1,"touchpoints":1}} -> {"ec":{"first_seen":1,"last_seen":1,"touchpoints":1},"store":{"first_seen":2,"last_seen":2,"touchpoints":1}}
-        computed.orders: nothing -> 1
-        computed.orders.store: nothing -> 1
-        computed.spent: nothing -> 5
-        computed.spent.store: nothing -> 5
-        consent.mail: nothing -> false
-        last_seen: 1 -> 2
-        recent: [{"channel":"ec","event_id":"1","properties":{"page":"/hats"},"source":"web","time":1,"type":"view"}] -> [{"channel":"store","event_id":"2","properties":{},"source":"till","time":2,"type":"order"},{"channel":"ec","event_id":"1","properties":{"page":"/hats"},"source":"web","time":1,"type":"view"}]
-        traits.city: "Kyoto" -> nothing
-    "#]],
+            channels: {"ec":{"first_seen":1,"last_seen":1,"touchpoints":1}} -> {"ec":{"first_seen":1,"last_seen":1,"touchpoints":1},"store":{"first_seen":2,"last_seen":2,"touchpoints":1}}
+            computed.orders: nothing -> 1
+            computed.orders.store: nothing -> 1
+            computed.spent: nothing -> 5
+            computed.spent.store: nothing -> 5
+            consent.mail: nothing -> false
+            last_seen: 1 -> 2
+            recent: nothing -> [{"channel":"store","event_id":"2","properties":{},"source":"till","time":2,"type":"order"}]
+            traits.city: "Kyoto" -> nothing
+        "#]],
     );
 }
 

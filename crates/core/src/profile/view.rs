@@ -103,15 +103,12 @@ pub(super) fn recent(recent: &[Arc<Recent>]) -> Option<Value> {
     list(NAMES.with(|names| recent.iter().map(|one| touchpoint(one, names)).collect()))
 }
 
-/// Two lists of recent touchpoints, what they share built only once: a touchpoint moves the rest by one place.
-pub(super) fn recent_twice(before: &[Arc<Recent>], after: &[Arc<Recent>]) -> [Option<Value>; 2] {
-    NAMES.with(|names| {
-        let old: Vec<Value> = before.iter().map(|one| touchpoint(one, names)).collect();
-        let same = |one: &Arc<Recent>| before.iter().position(|held| Arc::ptr_eq(held, one));
-        let show = |one| same(one).map_or_else(|| touchpoint(one, names), |place| old[place].clone());
-        let new = after.iter().map(show).collect();
-        [list(old), list(new)]
-    })
+/// Brings shown touchpoints into the order in which a profile shows them.
+pub(super) fn newest_first(touchpoints: &mut [Value]) {
+    let order = |one: &Value| {
+        ["time", "event_id", "source", "channel", "type", "properties"].map(|field| one.at(field).cloned())
+    };
+    touchpoints.sort_by_cached_key(|one| std::cmp::Reverse(order(one)));
 }
 
 fn list(items: Vec<Value>) -> Option<Value> {

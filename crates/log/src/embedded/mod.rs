@@ -40,6 +40,7 @@ mod read;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod worker;
 mod write;
 

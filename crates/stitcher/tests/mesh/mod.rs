@@ -49,9 +49,7 @@ pub struct Picture {
 
 impl Mesh {
     pub fn new(policy: &Arc<Policy>, partitions: u32) -> Self {
-        let machine = |_| {
-            Machine::new(Arc::clone(policy), partitions, Stored(InMemory::default()), Options::default())
-        };
+        let machine = |_| Machine::new(Arc::clone(policy), partitions, Stored(InMemory::default()), Options::default());
         Self {
             policy: Arc::clone(policy),
             deployment: DeploymentKey::derive(b"test"),
@@ -79,12 +77,8 @@ impl Mesh {
                 match self.policy.read(touchpoint, &self.deployment) {
                     Ok(reading) => {
                         let partition = reading.identifiers[0].owner(self.partitions);
-                        let observation = Observation {
-                            identifiers: reading.identifiers,
-                            effect: reading.effect,
-                            event,
-                            position,
-                        };
+                        let observation =
+                            Observation { identifiers: reading.identifiers, effect: reading.effect, event, position };
                         let verdicts = self.step(partition, Input::Touchpoint { observation, content });
                         if let Some(Verdict::Rejected(reason)) = verdicts.first() {
                             self.quarantined.push((event_id, *reason));
@@ -106,7 +100,7 @@ impl Mesh {
         let machine = &mut self.machines[partition as usize];
         let effects = machine.step(vec![(partition, input)]).expect("memory does not fail");
         // The writer and the reader are one map: the writes go through a batch of their own.
-        let mut batch = Batch::default();
+        let mut batch = Writes::default();
         machine.write(&mut batch);
         batch.apply(&mut machine.reader_mut().0);
         for (to, message) in effects.messages {
@@ -173,8 +167,7 @@ impl Mesh {
                 picture.persons.insert(texts.join(" "));
                 for identifier in &snapshot.identifiers {
                     fingerprint.add_identity(identifier, snapshot.person_id);
-                    let taken =
-                        picture.ids.insert(identifier.text().to_owned(), snapshot.person_id.to_string());
+                    let taken = picture.ids.insert(identifier.text().to_owned(), snapshot.person_id.to_string());
                     assert_eq!(taken, None, "{identifier:?} belongs to one person");
                 }
                 fingerprint.add_profile(snapshot.person_id, snapshot.shared, &snapshot.profile);
@@ -215,9 +208,9 @@ fn content(touchpoint: &Touchpoint) -> u64 {
 }
 
 #[derive(Default)]
-struct Batch(Vec<(&'static str, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>)>);
+struct Writes(Vec<(&'static str, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>)>);
 
-impl musubi_store::Writer for Batch {
+impl musubi_store::Writer for Writes {
     fn put(&mut self, table: &'static str, key: &[u8], value: &[u8]) {
         self.0.push((table, key.to_vec(), Some(value.to_vec()), None));
     }
@@ -231,7 +224,7 @@ impl musubi_store::Writer for Batch {
     }
 }
 
-impl Batch {
+impl Writes {
     fn apply(self, tables: &mut InMemory) {
         use musubi_store::Writer;
         for (table, key, value, to) in self.0 {

@@ -1,0 +1,47 @@
+//! The commands, one file each. A new one is a file with `Args` and `run`, a variant and an arm.
+
+mod demo;
+mod explain;
+mod fingerprint;
+mod generate;
+mod policy;
+mod reach;
+mod score;
+mod simulate;
+mod tail;
+mod up;
+
+use std::process::ExitCode;
+
+/// What to do.
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    Run(crate::run::Args),
+    Generate(generate::Args),
+    Score(score::Args),
+    Policy(policy::Args),
+    Up(up::Args),
+    Demo(demo::Args),
+    Simulate(simulate::Args),
+    Tail(tail::Args),
+    Explain(explain::Args),
+    Fingerprint(fingerprint::Args),
+}
+
+impl Command {
+    /// Does it, and says how the process is to exit. An error means that it could not run.
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Run(args) => crate::run::run(args),
+            Self::Generate(args) => generate::run(args),
+            Self::Score(args) => score::run(args),
+            Self::Policy(args) => policy::run(args),
+            Self::Up(args) => up::run(args),
+            Self::Demo(args) => demo::run(args),
+            Self::Simulate(args) => simulate::run(&args),
+            Self::Tail(args) => tail::run(args),
+            Self::Explain(args) => explain::run(args),
+            Self::Fingerprint(args) => fingerprint::run(args),
+        }
+    }
+}

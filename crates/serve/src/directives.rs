@@ -1,0 +1,82 @@
+//! Directives at the door: an operator's word, checked against the policy, and an erasure of a person spelled out.
+
+use musubi_core::change::Position;
+use musubi_core::directive::{Directive, Order};
+use musubi_core::time::Timestamp;
+use musubi_log::Append;
+use musubi_schema::{Parser, avro};
+use musubi_stitcher::Ruling;
+use musubi_stitcher::topics::DIRECTIVES;
+use serde::Deserialize;
+
+use crate::Deployment;
+use crate::collect::{Aside, Refusal, encode};
+use crate::lookup::Lookup;
+use crate::problem::Problem;
+
+/// What a directive says beside its own fields: meant for the door alone.
+#[derive(Deserialize)]
+struct Wider {
+    scope: Option<String>,
+}
+
+/// The records of a directive: one, or one for each identifier of a person.
+pub(crate) fn appends(
+    deployment: &Deployment,
+    parser: &mut Parser,
+    item: &[u8],
+    now: Timestamp,
+) -> Result<Vec<Append>, Refusal> {
+    let directive = parser.parse_directive(item)?;
+    let first = append(deployment, &directive, now)?;
+    let scope = serde_json::from_slice::<Wider>(item).ok().and_then(|wider| wider.scope);
+    match (scope.as_deref(), &directive.order) {
+        (None | Some("identifier"), _) => Ok(vec![first]),
+        (Some("person"), Order::Erase((namespace, value))) => {
+            let mut appends = vec![first];
+            for (number, other) in others(deployment, namespace, value)?.into_iter().enumerate() {
+                let directive_id = format!("{}/{}", directive.directive_id, number + 1).into();
+                let directive = Directive { directive_id, order: Order::Erase(other), ..directive.clone() };
+                appends.push(append(deployment, &directive, now)?);
+            }
+            Ok(appends)
+        }
+        (Some(scope), _) => {
+            let detail = format!("wanted `person` with `erase`, or nothing, in `scope`, found `{scope}`");
+            Err(aside(&directive, "wrong-type", detail).into())
+        }
+    }
+}
+
+type Sent = (std::sync::Arc<str>, std::sync::Arc<str>);
+
+/// The other identifiers of the person that this one belongs to now.
+fn others(deployment: &Deployment, namespace: &str, value: &str) -> Result<Vec<Sent>, Refusal> {
+    let Ok(identifier) = deployment.policy.identifier(namespace, value, &deployment.key) else {
+        return Ok(Vec::new());
+    };
+    let found = Lookup::of(&deployment.disk).find(&identifier).map_err(Problem::from)?;
+    let person = found.and_then(|found| found.person());
+    let members = person.into_iter().flat_map(|person| person.identifiers).filter(|member| *member != identifier);
+    Ok(members.map(|member| (member.namespace_name().into(), member.value().into())).collect())
+}
+
+fn append(deployment: &Deployment, directive: &Directive, now: Timestamp) -> Result<Append, Refusal> {
+    let nowhere = Position { topic: DIRECTIVES.as_str().into(), partition: 0, offset: 0 };
+    let ruling = Ruling::read(directive, &deployment.policy, &deployment.key, nowhere);
+    let ruling = ruling.map_err(|detail| aside(directive, "invalid-identifier", detail))?;
+    if let Ruling::Decree(decree) = &ruling
+        && decree.pair[0] == decree.pair[1]
+    {
+        let detail = format!("wanted two identifiers, found `{}` twice", decree.pair[0].text());
+        return Err(aside(directive, "invalid-identifier", detail).into());
+    }
+    let entry = ruling.entry();
+    let record = encode(entry.text(), &avro::Record::Directive(directive), now)?;
+    Ok(Append { topic: DIRECTIVES, partition: entry.owner(deployment.disk.partitions), record })
+}
+
+fn aside(directive: &Directive, reason: &'static str, detail: String) -> Aside {
+    let (source, event_id) = (directive.source.as_ref().to_owned(), directive.directive_id.as_ref().to_owned());
+    Aside { reason, detail, source: Some(source), event_id: Some(event_id) }
+}

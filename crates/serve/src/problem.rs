@@ -1,0 +1,99 @@
+//! The one shape of every error that a door answers: `{"error": a few words, "detail": for a person to read}`.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// Why a request was not answered as it hoped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    reason: &'static str,
+    detail: String,
+    retry_after: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Shape<'a> {
+    error: &'a str,
+    detail: &'a str,
+}
+
+impl Problem {
+    /// The request cannot be understood.
+    pub(crate) const fn bad_request(reason: &'static str, detail: String) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, reason, detail)
+    }
+
+    /// There is no such thing.
+    pub(crate) const fn not_found(reason: &'static str, detail: String) -> Self {
+        Self::new(StatusCode::NOT_FOUND, reason, detail)
+    }
+
+    /// The request is too large.
+    pub(crate) const fn too_large(detail: String) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+    }
+
+    /// Too much is waiting: come again in so many seconds.
+    pub(crate) fn come_again(seconds: u64, detail: String) -> Self {
+        Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-much-waiting", detail) }
+    }
+
+    /// It cannot be done now, and may be later, or elsewhere.
+    pub(crate) const fn unavailable(reason: &'static str, detail: String) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, reason, detail)
+    }
+
+    /// Something of ours failed.
+    pub(crate) fn failed(why: &dyn std::fmt::Display) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", why.to_string())
+    }
+
+    pub(crate) const fn new(status: StatusCode, reason: &'static str, detail: String) -> Self {
+        Self { status, reason, detail, retry_after: None }
+    }
+
+    /// Whether something of ours failed, of which an operator should hear.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.status == StatusCode::INTERNAL_SERVER_ERROR
+    }
+
+    /// What went wrong, for a person to read.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+impl From<musubi_store::Error> for Problem {
+    fn from(error: musubi_store::Error) -> Self {
+        Self::failed(&error)
+    }
+}
+
+impl From<musubi_log::Error> for Problem {
+    fn from(error: musubi_log::Error) -> Self {
+        Self::failed(&error)
+    }
+}
+
+impl From<crate::Error> for Problem {
+    fn from(error: crate::Error) -> Self {
+        Self::failed(&error)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        if self.is_ours() {
+            tracing::error!(detail = self.detail(), "a request failed");
+        }
+        let shape = Json(Shape { error: self.reason, detail: &self.detail });
+        let mut response = (self.status, shape).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
