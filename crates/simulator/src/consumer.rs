@@ -14,6 +14,9 @@ use crate::Failed;
 
 type Json = Map<String, Value>;
 
+/// The field of which changes tell only what went and what came.
+const RECENT: &str = "recent";
+
 /// Everything on a topic, partition by partition, in order of offset.
 pub(crate) fn read(cluster: &Cluster, topic: &Topic) -> Result<Vec<Delivery>, Failed> {
     let mut records = Vec::new();
@@ -124,6 +127,9 @@ impl Known {
     fn take_field(&mut self, id: &str, change: &Value) -> Result<(), Failed> {
         let part = |name: &str| change.get(name).filter(|value| !value.is_null());
         let field = part("field").and_then(Value::as_str).unwrap_or_default();
+        if field == RECENT {
+            return self.take_recent(id, part("before"), part("after"));
+        }
         if self.fields.get(field) != part("before") {
             let (had, before) = (self.fields.get(field), part("before"));
             return Err(Failed(format!("`{field}` of {id} was {had:?} and is said to have been {before:?}")));
@@ -131,6 +137,27 @@ impl Known {
         match part("after") {
             Some(after) => drop(self.fields.insert(field.to_owned(), after.clone())),
             None => drop(self.fields.remove(field)),
+        }
+        Ok(())
+    }
+
+    /// Of the recent touchpoints a change tells those that went and those that came.
+    fn take_recent(&mut self, id: &str, went: Option<&Value>, came: Option<&Value>) -> Result<(), Failed> {
+        let mut held = items(self.fields.get(RECENT)).to_vec();
+        for gone in items(went) {
+            let place = held.iter().position(|one| one == gone);
+            held.remove(place.ok_or_else(|| Failed(format!("of {id} went {gone}, which was not there")))?);
+        }
+        for new in items(came) {
+            if held.contains(new) {
+                return Err(Failed(format!("to {id} came {new}, which was there")));
+            }
+            held.push(new.clone());
+        }
+        if held.is_empty() {
+            self.fields.remove(RECENT);
+        } else {
+            self.fields.insert(RECENT.to_owned(), in_one_order(held));
         }
         Ok(())
     }
@@ -147,6 +174,16 @@ impl Known {
             "version {version} of {id} is {members:?} {fields:?}, but its changes add up to {told:?} {said:?}"
         )))
     }
+}
+
+fn items(list: Option<&Value>) -> &[Value] {
+    list.and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// Recent touchpoints in an order of ours: that of the last state is compared as it is published.
+fn in_one_order(mut recent: Vec<Value>) -> Value {
+    recent.sort_by_cached_key(Value::to_string);
+    Value::Array(recent)
 }
 
 fn list<'a>(document: &'a Json, name: &str) -> impl Iterator<Item = &'a Value> {
@@ -173,6 +210,7 @@ fn fields(state: &Json) -> Json {
             (_, Value::Null) => {}
             (_, Value::Object(parts)) if parts.is_empty() => {}
             (_, Value::Array(items)) if items.is_empty() => {}
+            (RECENT, Value::Array(items)) => drop(fields.insert(name.clone(), in_one_order(items.clone()))),
             _ => drop(fields.insert(name.clone(), value.clone())),
         }
     }
