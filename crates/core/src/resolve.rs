@@ -248,6 +248,7 @@ fn precedence_but_for_ties(cluster: &Cluster, policy: &Policy, a: &Link, b: &Lin
 
 /// Links as a planted bug takes them: gathered in a set, and by its order where layer and time are the same.
 #[cfg(feature = "sabotage")]
+#[allow(clippy::disallowed_types, reason = "it is the bug")]
 fn in_hash_order(cluster: &Cluster, policy: &Policy, links: &[Link]) -> Vec<Link> {
     let ends: std::collections::HashSet<(u32, u32)> = links.iter().map(|link| (link.stronger, link.weaker)).collect();
     let found = |ends: &(u32, u32)| links.iter().find(|link| (link.stronger, link.weaker) == *ends).copied();
