@@ -124,6 +124,9 @@ impl Known {
     fn take_field(&mut self, id: &str, change: &Value) -> Result<(), Failed> {
         let part = |name: &str| change.get(name).filter(|value| !value.is_null());
         let field = part("field").and_then(Value::as_str).unwrap_or_default();
+        if field == "recent" {
+            return self.take_recent(id, part("before"), part("after"));
+        }
         if self.fields.get(field) != part("before") {
             let (had, before) = (self.fields.get(field), part("before"));
             return Err(Failed(format!("`{field}` of {id} was {had:?} and is said to have been {before:?}")));
@@ -131,6 +134,28 @@ impl Known {
         match part("after") {
             Some(after) => drop(self.fields.insert(field.to_owned(), after.clone())),
             None => drop(self.fields.remove(field)),
+        }
+        Ok(())
+    }
+
+    /// The one field that is told by what went and what came.
+    fn take_recent(&mut self, id: &str, went: Option<&Value>, came: Option<&Value>) -> Result<(), Failed> {
+        let items = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut held = items(self.fields.get("recent"));
+        for one in items(went) {
+            let place = held.iter().position(|have| *have == one);
+            held.remove(place.ok_or_else(|| Failed(format!("{id} lost {one} from `recent`, which it did not have")))?);
+        }
+        held.extend(items(came));
+        let text = |one: &Value, name: &str| one.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        held.sort_by_cached_key(|one| {
+            let names = ["event_id", "source", "channel", "type"].map(|name| text(one, name));
+            std::cmp::Reverse((musubi_schema::parse_time(&text(one, "time")), names))
+        });
+        if held.is_empty() {
+            self.fields.remove("recent");
+        } else {
+            self.fields.insert("recent".to_owned(), Value::Array(held));
         }
         Ok(())
     }
