@@ -25,6 +25,10 @@ pub(crate) struct Args {
     /// The first seed.
     #[arg(long, value_name = "S", default_value_t = 0)]
     first: u64,
+    /// Plant this bug, to see that it is found.
+    #[cfg(feature = "sabotage")]
+    #[arg(long, value_name = "BUG", value_parser = bug)]
+    sabotage: Option<musubi_simulator::Bug>,
     /// Show no progress.
     #[arg(long)]
     quiet: bool,
@@ -39,7 +43,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             progress.tell(done.done, done.done);
         }
     };
-    let summary = run_seeds(args.first, args.seeds, threads, &Options::default(), told);
+    let summary = run_seeds(args.first, args.seeds, threads, &options(args), told);
     if let Ok(progress) = progress.into_inner() {
         progress.finish();
     }
@@ -60,4 +64,20 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     writeln!(out, "{answer}")?;
     out.flush()?;
     Ok(if summary.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+#[cfg(not(feature = "sabotage"))]
+fn options(_: &Args) -> Options {
+    Options::default()
+}
+
+#[cfg(feature = "sabotage")]
+fn options(args: &Args) -> Options {
+    Options { bug: args.sabotage, ..Options::default() }
+}
+
+#[cfg(feature = "sabotage")]
+fn bug(name: &str) -> Result<musubi_simulator::Bug, String> {
+    let names = musubi_simulator::Bug::ALL.map(musubi_simulator::Bug::as_str);
+    musubi_simulator::Bug::named(name).ok_or_else(|| format!("wanted one of {}", names.join(", ")))
 }
