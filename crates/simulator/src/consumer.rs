@@ -14,9 +14,6 @@ use crate::Failed;
 
 type Json = Map<String, Value>;
 
-/// The field of which changes tell only what went and what came.
-const RECENT: &str = "recent";
-
 /// Everything on a topic, partition by partition, in order of offset.
 pub(crate) fn read(cluster: &Cluster, topic: &Topic) -> Result<Vec<Delivery>, Failed> {
     let mut records = Vec::new();
@@ -127,7 +124,7 @@ impl Known {
     fn take_field(&mut self, id: &str, change: &Value) -> Result<(), Failed> {
         let part = |name: &str| change.get(name).filter(|value| !value.is_null());
         let field = part("field").and_then(Value::as_str).unwrap_or_default();
-        if field == RECENT {
+        if field == "recent" {
             return self.take_recent(id, part("before"), part("after"));
         }
         if self.fields.get(field) != part("before") {
@@ -141,23 +138,24 @@ impl Known {
         Ok(())
     }
 
-    /// Of the recent touchpoints a change tells those that went and those that came.
+    /// The one field that is told by what went and what came.
     fn take_recent(&mut self, id: &str, went: Option<&Value>, came: Option<&Value>) -> Result<(), Failed> {
-        let mut held = items(self.fields.get(RECENT)).to_vec();
-        for gone in items(went) {
-            let place = held.iter().position(|one| one == gone);
-            held.remove(place.ok_or_else(|| Failed(format!("of {id} went {gone}, which was not there")))?);
+        let items = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut held = items(self.fields.get("recent"));
+        for one in items(went) {
+            let place = held.iter().position(|have| *have == one);
+            held.remove(place.ok_or_else(|| Failed(format!("{id} lost {one} from `recent`, which it did not have")))?);
         }
-        for new in items(came) {
-            if held.contains(new) {
-                return Err(Failed(format!("to {id} came {new}, which was there")));
-            }
-            held.push(new.clone());
-        }
+        held.extend(items(came));
+        let text = |one: &Value, name: &str| one.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        held.sort_by_cached_key(|one| {
+            let names = ["event_id", "source", "channel", "type"].map(|name| text(one, name));
+            std::cmp::Reverse((musubi_schema::parse_time(&text(one, "time")), names))
+        });
         if held.is_empty() {
-            self.fields.remove(RECENT);
+            self.fields.remove("recent");
         } else {
-            self.fields.insert(RECENT.to_owned(), in_one_order(held));
+            self.fields.insert("recent".to_owned(), Value::Array(held));
         }
         Ok(())
     }
@@ -174,16 +172,6 @@ impl Known {
             "version {version} of {id} is {members:?} {fields:?}, but its changes add up to {told:?} {said:?}"
         )))
     }
-}
-
-fn items(list: Option<&Value>) -> &[Value] {
-    list.and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
-/// Recent touchpoints in an order of ours: that of the last state is compared as it is published.
-fn in_one_order(mut recent: Vec<Value>) -> Value {
-    recent.sort_by_cached_key(Value::to_string);
-    Value::Array(recent)
 }
 
 fn list<'a>(document: &'a Json, name: &str) -> impl Iterator<Item = &'a Value> {
@@ -210,7 +198,6 @@ fn fields(state: &Json) -> Json {
             (_, Value::Null) => {}
             (_, Value::Object(parts)) if parts.is_empty() => {}
             (_, Value::Array(items)) if items.is_empty() => {}
-            (RECENT, Value::Array(items)) => drop(fields.insert(name.clone(), in_one_order(items.clone()))),
             _ => drop(fields.insert(name.clone(), value.clone())),
         }
     }

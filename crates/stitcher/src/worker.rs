@@ -6,6 +6,7 @@ use std::sync::Arc;
 use musubi_core::change::Output;
 use musubi_core::identifier::DeploymentKey;
 use musubi_core::policy::Policy;
+use musubi_core::touchpoint::Rejection;
 use musubi_log::{
     Append, Budget, CommitError, Committed, Delivery, Lease, Log, Mutation, Mutations, Offset, Polled, Record, Table,
     Topic, Transaction,
@@ -163,8 +164,7 @@ impl<L: Log, T: Store> Worker<L, T> {
                 Verdict::Forgotten => turn.forgotten += 1,
                 Verdict::Rejected(rejection) => {
                     turn.quarantined += 1;
-                    let detail = String::new();
-                    let refused = Refused { source: None, event_id: None, reason: rejection.reason(), detail };
+                    let refused = self.refuse(delivery, *rejection);
                     out.quarantine(&refused, delivery)?;
                 }
             }
@@ -182,6 +182,17 @@ impl<L: Log, T: Store> Worker<L, T> {
         turn.alerts = effects.alerts;
         let transaction = Transaction { inputs: positions(deliveries), outputs: out.appends, state: state.0 };
         Ok((transaction, turn))
+    }
+
+    /// A touchpoint that was refused where it came in. It is read once more: to keep every name at hand would cost more.
+    fn refuse(&mut self, delivery: &Delivery, rejection: Rejection) -> Refused {
+        let (source, event_id) = match self.reading.record(delivery) {
+            Intake::Input(_, Input::Touchpoint { observation, .. }) => {
+                (Some(observation.effect.source), Some(observation.effect.event_id))
+            }
+            Intake::Input(..) | Intake::Refused(_) => (None, None),
+        };
+        Refused { source, event_id, reason: rejection.reason(), detail: String::new() }
     }
 
     /// After a commit that failed or may have failed: what is in memory is no longer to be believed.

@@ -65,9 +65,24 @@ mod tests {
         put(b"new");
         let mut seen = Vec::new();
         let mut keep = |value: Option<&[u8]>| seen.push(value.map(<[u8]>::to_vec));
-        frozen.get_many(META, &[b"name"], |_, value| Ok(keep(value))).expect("read");
-        frozen.scan(META, b"na", |_, value| Ok(keep(Some(value)))).expect("read");
-        rocks.get_many(META, &[b"name"], |_, value| Ok(keep(value))).expect("read");
+        frozen
+            .get_many(META, &[b"name"], |_, value| {
+                keep(value);
+                Ok(())
+            })
+            .expect("read");
+        frozen
+            .scan(META, b"na", |_, value| {
+                keep(Some(value));
+                Ok(())
+            })
+            .expect("read");
+        rocks
+            .get_many(META, &[b"name"], |_, value| {
+                keep(value);
+                Ok(())
+            })
+            .expect("read");
         assert_eq!(seen, [Some(b"old".to_vec()), Some(b"old".to_vec()), Some(b"new".to_vec())]);
     }
 }

@@ -141,7 +141,7 @@ fn limits(limits: &Limits) -> String {
 /// Microseconds in the greatest unit of which they are a whole number, as a policy writes them.
 fn duration(micros: u64) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
-    let unit = UNITS.iter().find(|(seconds, _)| micros % (seconds * 1_000_000) == 0);
+    let unit = UNITS.iter().find(|(seconds, _)| micros.is_multiple_of(seconds * 1_000_000));
     unit.map_or_else(|| format!("{micros}µs"), |(seconds, name)| format!("{}{name}", micros / (seconds * 1_000_000)))
 }
 

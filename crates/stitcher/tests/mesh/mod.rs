@@ -207,8 +207,11 @@ fn content(touchpoint: &Touchpoint) -> u64 {
     hasher.finish()
 }
 
+/// A table, a key, and its value; without one a deletion, of a range where an end is given.
+type Write = (&'static str, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>);
+
 #[derive(Default)]
-struct Writes(Vec<(&'static str, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>)>);
+struct Writes(Vec<Write>);
 
 impl musubi_store::Writer for Writes {
     fn put(&mut self, table: &'static str, key: &[u8], value: &[u8]) {
