@@ -20,8 +20,11 @@ use ureq::Agent;
 const SENDERS: usize = 4;
 /// How many touchpoints one request carries.
 const BATCH: usize = 20;
-/// How many touchpoints there are for each kill: the next one comes after as many were answered, at most.
+/// The next kill comes after as many touchpoints were answered, at most, and a rest.
 const PER_KILL: u64 = 600;
+/// How many times as many are held ready: a quick machine answers far more while a process goes on than are waited for,
+/// and a kill with nobody sending proves nothing.
+const STOCK: u64 = 8;
 /// How long a process may go on after its last answer, in milliseconds: long enough to stitch, or to be in the midst.
 const LONGEST_REST: u64 = 30;
 /// One kill of so many meets a process that has not answered yet, while it reads what the last one left.
@@ -254,7 +257,7 @@ fn nothing_answered_is_lost_and_nothing_is_doubled_however_often_it_is_killed() 
         state ^= state << 17;
         state % below
     };
-    let lines = touchpoints(PER_KILL * (kills + 2), seed)?;
+    let lines = touchpoints(PER_KILL * STOCK * (kills + 2), seed)?;
     let killed = tempfile::tempdir()?;
     let load = Load::new(&lines);
     let up = std::thread::scope(|scope| {
