@@ -6,9 +6,8 @@ use std::time::Instant;
 
 use musubi_benches::{deployment, lines, policy, processor_time};
 use musubi_core::change::Position;
-use musubi_log::{Mutations, Table};
 use musubi_schema::{Line, Parser};
-use musubi_stitcher::{Capacity, Input, Intake, Machine, Options, Reading, Store};
+use musubi_stitcher::{Capacity, Input, Intake, Machine, Options, Reading, State, Store};
 use musubi_store::{InMemory, Rocks, Stored, Writer};
 
 #[global_allocator]
@@ -82,7 +81,7 @@ fn main() -> std::io::Result<()> {
     row("handlers and RocksDB", inputs.len(), &mut || {
         for batch in batches.take().unwrap_or_default() {
             outputs += machine.step(batch).map_or(0, |effects| effects.outputs.len());
-            let mut state = Gathered(Mutations::new());
+            let mut state = State::default();
             machine.write(&mut state);
             rocks.apply(&state.0).expect("the disk holds");
         }
@@ -97,20 +96,4 @@ impl Writer for Nowhere {
     fn put(&mut self, _: &'static str, _: &[u8], _: &[u8]) {}
     fn delete(&mut self, _: &'static str, _: &[u8]) {}
     fn delete_range(&mut self, _: &'static str, _: &[u8], _: &[u8]) {}
-}
-
-struct Gathered(Mutations);
-
-impl Writer for Gathered {
-    fn put(&mut self, table: &'static str, key: &[u8], value: &[u8]) {
-        self.0.put(Table(table), key, value);
-    }
-
-    fn delete(&mut self, table: &'static str, key: &[u8]) {
-        self.0.delete(Table(table), key);
-    }
-
-    fn delete_range(&mut self, table: &'static str, from: &[u8], to: &[u8]) {
-        self.0.delete_range(Table(table), from, to);
-    }
 }

@@ -22,4 +22,4 @@ pub use machine::{Alert, Effects, Input, Machine, Options, Ruling, Verdict};
 pub use memory::Capacity;
 pub use message::{Entry, Message, Piece};
 pub use publish::{snapshot, standing_resolution};
-pub use worker::{Error, Store, Turn, Worker, replay};
+pub use worker::{Error, State, Store, Turn, Worker, replay};

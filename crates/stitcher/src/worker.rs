@@ -176,7 +176,7 @@ impl<L: Log, T: Store> Worker<L, T> {
         for output in &effects.outputs {
             out.output(output, &self.policy.version)?;
         }
-        let mut state = State(Mutations::new());
+        let mut state = State::default();
         self.machine.write(&mut state);
         turn.outputs = effects.outputs;
         turn.alerts = effects.alerts;
@@ -258,8 +258,9 @@ fn positions(deliveries: &[Delivery]) -> Vec<musubi_log::Position> {
         .collect()
 }
 
-/// State writes on their way into a transaction.
-struct State(Mutations);
+/// State writes on their way into a transaction, or to a [`Store`].
+#[derive(Debug, Default)]
+pub struct State(pub Mutations);
 
 impl Writer for State {
     fn put(&mut self, table: &'static str, key: &[u8], value: &[u8]) {

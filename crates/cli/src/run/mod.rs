@@ -14,10 +14,9 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use musubi_core::change::{Kind, Output};
 use musubi_core::policy::Policy;
-use musubi_log::Mutations;
 use musubi_schema::Quarantined;
 use musubi_serve::{Deployment, Key};
-use musubi_stitcher::{Input, Machine, Reading, Store as _, Verdict};
+use musubi_stitcher::{Input, Machine, Reading, State, Store as _, Verdict};
 use musubi_store::{Rocks, Stored};
 use serde::Serialize;
 
@@ -111,7 +110,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         rocks: deployment.disk.rocks.clone(),
         sinks: Sinks::create(&args.out, args.format, &policy.version)?,
         summary: Summary::default(),
-        state: State(Mutations::new()),
+        state: State::default(),
     };
     let mut progress = Progress::start("touchpoints", feed.total, args.quiet);
     while let Some(batch) = feed.next() {
@@ -222,22 +221,5 @@ impl Run {
             }
         }
         Ok(())
-    }
-}
-
-/// State writes of a step.
-struct State(Mutations);
-
-impl musubi_store::Writer for State {
-    fn put(&mut self, table: &'static str, key: &[u8], value: &[u8]) {
-        self.0.put(musubi_log::Table(table), key, value);
-    }
-
-    fn delete(&mut self, table: &'static str, key: &[u8]) {
-        self.0.delete(musubi_log::Table(table), key);
-    }
-
-    fn delete_range(&mut self, table: &'static str, from: &[u8], to: &[u8]) {
-        self.0.delete_range(musubi_log::Table(table), from, to);
     }
 }
