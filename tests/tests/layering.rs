@@ -11,7 +11,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("log", &[]),
     ("generator", &[]),
+    ("broker", &[]),
     ("schema", &["core"]),
+    ("channels", &["core", "schema"]),
+    ("registry", &["schema"]),
     ("store", &["core"]),
     ("stitcher", &["core", "schema", "store", "log"]),
     ("simulator", &["core", "schema", "store", "log", "stitcher"]),
@@ -24,7 +27,8 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// What the tests of any crate may use beside: it makes touchpoints, and depends on nobody.
 const FOR_TESTS: &str = "generator";
 
-const EVERYBODY: &[&str] = &["core", "schema", "store", "log", "stitcher", "simulator", "serve", "generator"];
+const EVERYBODY: &[&str] =
+    &["core", "schema", "channels", "registry", "store", "log", "stitcher", "simulator", "serve", "generator"];
 
 /// What is seen at the top level by someone who lists it.
 const TOP_LEVEL: &[&str] =
@@ -112,12 +116,12 @@ fn top_level() -> BTreeSet<String> {
     names.filter(|name| name != "target").collect()
 }
 
-/// The directories of the packages: each crate, the stories and the benches.
+/// The directories of the packages: each crate, the stories with their broker, and the benches.
 fn members() -> Vec<PathBuf> {
     let crates = std::fs::read_dir(root().join("crates")).expect("the crates can be listed");
     let crates = crates.map(|entry| entry.expect("an entry can be read").path());
     let mut members: Vec<PathBuf> = crates.filter(|path| path.join("Cargo.toml").is_file()).collect();
-    members.extend([root().join("tests"), root().join("benches")]);
+    members.extend(["tests", "tests/broker", "benches"].map(|package| root().join(package)));
     members
 }
 

@@ -1,0 +1,1 @@
+//! A payload of some channel becomes touchpoints: one module a channel. No IO.

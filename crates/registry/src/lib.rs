@@ -1,0 +1,1 @@
+//! Schemas by their number, from any Schema Registry.
