@@ -68,9 +68,32 @@ pub enum Error {
         /// What was wanted and what was found.
         reason: &'static str,
     },
+    /// The cluster, or the way to it: try again, and where that does not help, look at what it says.
+    #[error("kafka failed at {doing}: {source}")]
+    Broker {
+        /// What was being done.
+        doing: String,
+        /// What librdkafka says.
+        source: rdkafka::error::KafkaError,
+    },
+    /// Nothing happened for too long: try again.
+    #[error("{what}")]
+    Stalled {
+        /// What was waited for.
+        what: String,
+    },
+    /// The state beside the log failed: stop this partition.
+    #[error("the state beside the log failed: {0}")]
+    State(Arc<dyn std::error::Error + Send + Sync>),
     /// The disk failed: restart, and read what is there.
     #[error("storage failed")]
     Storage(#[source] Arc<rocksdb::Error>),
+}
+
+impl Error {
+    pub(crate) fn broker(doing: impl Into<String>, source: rdkafka::error::KafkaError) -> Self {
+        Self::Broker { doing: doing.into(), source }
+    }
 }
 
 impl From<rocksdb::Error> for Error {

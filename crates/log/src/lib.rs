@@ -2,9 +2,10 @@
 //!
 //! A worker reads the partitions that are its own, decides, and commits what it made of them as one transaction:
 //! consumed positions, records for others, and writes to its own state ([`Log`]). The edge appends what comes from
-//! outside ([`Producer`]); onlookers read what is committed ([`Reader`]). Two logs stand behind these traits:
+//! outside ([`Producer`]); onlookers read what is committed ([`Reader`]). Three logs stand behind these traits:
 //!
 //! - [`embedded`]: durable, in RocksDB, one process, no server. State, outputs and positions go into one write.
+//! - [`kafka`]: many processes and a cluster. State is written beside it, after the commit.
 //! - [`simulated`]: in memory, seeded, single-threaded, and as unkind as the rules allow.
 //!
 //! A worker's loop is the same on each:
@@ -29,11 +30,12 @@
 //! # fn decide(_: Vec<musubi_log::Delivery>) -> Transaction { Transaction::default() }
 //! ```
 //!
-//! What this crate is not: it knows no touchpoint, no person and no wire format; it chooses no partition; it starts no
-//! thread.
+//! What this crate is not: it knows no touchpoint, no person and no wire format; it chooses no partition. Only [`kafka`]
+//! starts threads.
 
 pub mod embedded;
 mod error;
+pub mod kafka;
 mod mutations;
 mod record;
 pub mod simulated;

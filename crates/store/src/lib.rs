@@ -4,6 +4,7 @@
 //! `drop_*` functions over any [`Writer`], so that one batch can hold the state and whatever else has to be atomic with
 //! it. What this crate is not: it knows no log and decides nothing.
 
+mod bulk;
 pub mod codec;
 mod frozen;
 pub mod keys;
@@ -13,6 +14,7 @@ mod rocks;
 mod tables;
 mod writer;
 
+pub use bulk::Sorted;
 pub use frozen::Frozen;
 pub use pages::Pages;
 pub use reader::{Reader, Stored};

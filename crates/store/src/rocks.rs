@@ -79,6 +79,11 @@ pub fn open_with(
     Ok(Arc::new(DB::open_cf_descriptors(&database, path, families.chain(others))?))
 }
 
+/// The options of a file made for a column family: those of the family, with a cache of its own that holds nothing.
+pub(crate) fn file_options(name: &str) -> rocksdb::Options {
+    family(name, &Cache::new_lru_cache(0), 0)
+}
+
 fn family(name: &str, cache: &Cache, memtable: usize) -> rocksdb::Options {
     let mut family = rocksdb::Options::default();
     family.set_block_based_table_factory(&blocks(cache));

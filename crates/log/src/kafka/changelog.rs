@@ -1,0 +1,311 @@
+//! The state's writes as records of the changelog, and back.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rdkafka::Message;
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::KafkaError;
+use rdkafka::message::BorrowedMessage;
+use rdkafka::topic_partition_list::{Offset as At, TopicPartitionList};
+
+use super::client::{self, ASK, Consumer, Quiet};
+use super::footer::{Footer, Sum};
+use super::{Settings, client::open};
+use crate::{Error, Mutation, Mutations, Offset, Partition, Table, Topic};
+
+/// How long nothing may come while a changelog is read before the read is given up.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Writes the key of a state write as its changelog has it: the table's name, a zero, the key. No two tables' keys meet.
+pub(super) fn key_into(buffer: &mut Vec<u8>, table: Table, key: &[u8]) {
+    buffer.clear();
+    buffer.extend_from_slice(table.0.as_bytes());
+    buffer.push(0);
+    buffer.extend_from_slice(key);
+}
+
+fn split<'a>(key: &'a [u8], tables: &[Table]) -> Option<(Table, &'a [u8])> {
+    let end = key.iter().position(|byte| *byte == 0)?;
+    let table = tables.iter().find(|table| table.0.as_bytes() == &key[..end])?;
+    Some((*table, &key[end + 1..]))
+}
+
+/// The value that a state write leaves under its key.
+///
+/// # Errors
+/// [`Error::Misuse`] for a range: a compacted topic cannot say that every key of a range is gone.
+pub(super) fn value_of<'a>(mutation: &Mutation<'a>) -> Result<Option<&'a [u8]>, Error> {
+    match mutation {
+        Mutation::Put { value, .. } => Ok(Some(value)),
+        Mutation::Delete { .. } => Ok(None),
+        Mutation::DeleteRange { .. } => Err(Error::Misuse("a changelog holds single deletes, and no range".to_owned())),
+    }
+}
+
+/// One batch of a partition's changelog, whole.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) state: Mutations,
+    /// Where the changelog goes on.
+    pub(super) next: Offset,
+}
+
+/// What is known of the batch before the first that is read.
+pub(super) enum Before {
+    /// There is none, or nobody knows it.
+    Nothing,
+    /// This is its footer.
+    Known(Footer),
+    /// Its footer is the first record to be read. The records before it are not read again.
+    First,
+}
+
+/// Reads changelogs to their end.
+pub(super) struct Tail {
+    consumer: Consumer,
+    asker: Consumer,
+    name: String,
+    topic: Topic,
+    tables: Vec<Table>,
+    uncompacted_ms: i64,
+}
+
+impl Tail {
+    pub(super) fn open(settings: &Settings) -> Result<Self, Error> {
+        Ok(Self {
+            consumer: open(&client::reading(settings), Quiet, "a reader of changelogs")?,
+            asker: open(&client::asking(settings), Quiet, "a client that asks")?,
+            name: settings.name(&settings.changelog),
+            topic: settings.changelog.clone(),
+            tables: settings.tables.clone(),
+            uncompacted_ms: i64::try_from(settings.uncompacted.as_millis()).unwrap_or(i64::MAX),
+        })
+    }
+
+    /// The first offset of a topic's partition, and the one after the last, committed or not.
+    pub(super) fn bounds(&self, name: &str, partition: Partition) -> Result<(Offset, Offset), Error> {
+        watermarks(&self.asker, name, partition)
+    }
+
+    /// The end of a changelog once nothing before it is undecided. A client that reads committed records only would be
+    /// told an end that leaves out what was committed a moment ago.
+    fn settled_end(&self, partition: Partition, patience: Duration) -> Result<Offset, Error> {
+        let (_, end) = self.bounds(&self.name, partition)?;
+        let deadline = Instant::now() + patience;
+        loop {
+            let (_, stable) = watermarks(&self.consumer, &self.name, partition)?;
+            if stable >= end {
+                return Ok(end);
+            }
+            if Instant::now() > deadline {
+                let what = format!("`{}/{partition}` is still undecided at {stable} of {end}", self.name);
+                return Err(Error::Stalled { what });
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Hands over every batch from `from` to the end, in order, and returns the last footer. `patience` is how long a
+    /// transaction may stay undecided.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] where a batch is torn: its records do not match its footer, or it has none.
+    pub(super) fn read(
+        &self,
+        partition: Partition,
+        from: Offset,
+        before: Before,
+        patience: Duration,
+        mut each: impl FnMut(Batch) -> Result<(), Error>,
+    ) -> Result<Option<Footer>, Error> {
+        let end = self.settled_end(partition, patience)?;
+        if from >= end {
+            return Ok(match before {
+                Before::Known(footer) => Some(footer),
+                Before::Nothing | Before::First => None,
+            });
+        }
+        let mut list = TopicPartitionList::new();
+        add(&mut list, &self.name, partition, from)?;
+        self.consumer.assign(&list).map_err(|why| Error::broker("reading a changelog", why))?;
+        let mut gathering = Gathering::new(self, partition, from, before);
+        let mut heard = Instant::now();
+        loop {
+            match self.consumer.poll(Duration::from_millis(100)) {
+                Some(Ok(message)) => {
+                    heard = Instant::now();
+                    if let Some(batch) = gathering.take(&message)? {
+                        each(batch)?;
+                    }
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => break,
+                Some(Err(why)) => return Err(Error::broker("reading a changelog", why)),
+                None if heard.elapsed() > SILENCE => {
+                    return Err(Error::Stalled { what: format!("nothing came from `{}/{partition}`", self.name) });
+                }
+                None => {}
+            }
+        }
+        gathering.finish(end)
+    }
+}
+
+/// The watermarks as the client's isolation sees them.
+pub(super) fn watermarks(client: &Consumer, name: &str, partition: Partition) -> Result<(Offset, Offset), Error> {
+    let (low, high) = client
+        .fetch_watermarks(name, number(partition), ASK)
+        .map_err(|why| Error::broker(format!("asking where `{name}/{partition}` begins and ends"), why))?;
+    Ok((low.max(0).cast_unsigned(), high.max(0).cast_unsigned()))
+}
+
+pub(super) fn add(list: &mut TopicPartitionList, name: &str, partition: Partition, at: Offset) -> Result<(), Error> {
+    let at = At::Offset(i64::try_from(at).unwrap_or(i64::MAX));
+    list.add_partition_offset(name, number(partition), at).map_err(|why| Error::broker("naming an offset", why))
+}
+
+/// A partition as librdkafka counts them.
+pub(super) fn number(partition: Partition) -> i32 {
+    i32::try_from(partition).unwrap_or(i32::MAX)
+}
+
+/// The batch that is being read.
+struct Gathering<'a> {
+    tail: &'a Tail,
+    partition: Partition,
+    before: Option<Footer>,
+    /// Where the footer of the batch before stands, if it is still to be read.
+    first: Option<Offset>,
+    state: Mutations,
+    sum: Sum,
+    /// From then on nothing is compacted, in milliseconds since 1970.
+    whole_since: i64,
+}
+
+impl<'a> Gathering<'a> {
+    fn new(tail: &'a Tail, partition: Partition, from: Offset, before: Before) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let whole_since = i64::try_from(now).unwrap_or(i64::MAX).saturating_sub(tail.uncompacted_ms);
+        let (before, first) = match before {
+            Before::Nothing => (None, None),
+            Before::Known(footer) => (Some(footer), None),
+            Before::First => (None, Some(from)),
+        };
+        Self { tail, partition, before, first, state: Mutations::new(), sum: Sum::default(), whole_since }
+    }
+
+    fn take(&mut self, message: &BorrowedMessage<'_>) -> Result<Option<Batch>, Error> {
+        let offset = message.offset().max(0).cast_unsigned();
+        let key = message.key().unwrap_or_default();
+        if Footer::is_key(key) {
+            let footer = Footer::decode(message.payload().unwrap_or_default());
+            let footer = footer.ok_or_else(|| self.corrupt(offset, "its footer cannot be read"))?;
+            if self.first == Some(offset) {
+                self.before = Some(footer);
+                return Ok(None);
+            }
+            let compacted = message.timestamp().to_millis().is_none_or(|at| at < self.whole_since);
+            return self.end(footer, offset, compacted).map(Some);
+        }
+        let Some((table, at)) = split(key, &self.tail.tables) else {
+            return Err(self.corrupt(offset, "its key names no table of the state"));
+        };
+        match message.payload() {
+            Some(value) => self.state.put(table, at, value),
+            None => self.state.delete(table, at),
+        }
+        self.sum.add(key, message.payload());
+        Ok(None)
+    }
+
+    fn end(&mut self, footer: Footer, offset: Offset, compacted: bool) -> Result<Batch, Error> {
+        let sum = std::mem::take(&mut self.sum);
+        if let Some(reason) = torn(&footer, self.before.as_ref(), &sum, compacted) {
+            return Err(self.corrupt(offset, reason));
+        }
+        self.before = Some(footer);
+        Ok(Batch { state: std::mem::take(&mut self.state), next: offset + 1 })
+    }
+
+    fn finish(self, end: Offset) -> Result<Option<Footer>, Error> {
+        match self.sum.count {
+            0 => Ok(self.before),
+            _ => Err(self.corrupt(end.saturating_sub(1), "it has no footer: the transaction was torn")),
+        }
+    }
+
+    fn corrupt(&self, offset: Offset, reason: &'static str) -> Error {
+        Error::Corrupt { topic: self.tail.topic.clone(), partition: self.partition, offset, reason }
+    }
+}
+
+/// Why a batch is not whole, if it is not. Compaction may have taken records and footers away, but never added any.
+fn torn(footer: &Footer, before: Option<&Footer>, sum: &Sum, compacted: bool) -> Option<&'static str> {
+    if before.is_some_and(|before| footer.batch <= before.batch) {
+        return Some("its footer's number does not rise: a batch was written twice");
+    }
+    if before.is_some_and(|before| footer.batch != before.batch + 1) && !compacted {
+        return Some("its footer's number leaves one out: a batch is missing");
+    }
+    if sum.count > footer.count && before.is_some_and(|before| footer.batch == before.batch + 1) {
+        return Some("it holds more records than its footer says");
+    }
+    if sum.count < footer.count && !compacted {
+        return Some("it holds fewer records than its footer says: the transaction was torn");
+    }
+    if sum.count == footer.count && sum.finish() != footer.hash {
+        return Some("its records are not those that its footer was written for");
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn footer(batch: u64, records: &[(&[u8], &[u8])]) -> (Footer, Sum) {
+        let mut sum = Sum::default();
+        records.iter().for_each(|(key, value)| sum.add(key, Some(value)));
+        (Footer { batch, count: sum.count, hash: sum.finish(), inputs: Vec::new() }, sum)
+    }
+
+    #[test]
+    fn a_whole_batch_is_whole() {
+        let (before, _) = footer(1, &[]);
+        let (after, sum) = footer(2, &[(b"a", b"1"), (b"b", b"2")]);
+        assert_eq!(torn(&after, Some(&before), &sum, false), None);
+        assert_eq!(torn(&after, None, &sum, false), None);
+    }
+
+    #[test]
+    fn every_way_to_be_torn_is_seen() {
+        let (before, _) = footer(1, &[]);
+        let (after, _) = footer(2, &[(b"a", b"1"), (b"b", b"2")]);
+        let sum = |records: &[(&[u8], &[u8])]| footer(0, records).1;
+        let said = |footer: &Footer, records: &[(&[u8], &[u8])]| torn(footer, Some(&before), &sum(records), false);
+        assert!(said(&after, &[(b"a", b"1")]).is_some_and(|why| why.contains("fewer")));
+        assert!(said(&after, &[(b"a", b"1"), (b"b", b"2"), (b"c", b"3")]).is_some_and(|why| why.contains("more")));
+        assert!(said(&after, &[(b"a", b"1"), (b"b", b"9")]).is_some_and(|why| why.contains("not those")));
+        let (skipped, whole) = footer(3, &[(b"a", b"1")]);
+        assert!(torn(&skipped, Some(&before), &whole, false).is_some_and(|why| why.contains("missing")));
+        let (again, whole) = footer(1, &[(b"a", b"1")]);
+        assert!(torn(&again, Some(&before), &whole, true).is_some_and(|why| why.contains("twice")));
+    }
+
+    #[test]
+    fn what_compaction_took_away_is_not_torn() {
+        let (before, _) = footer(1, &[]);
+        let (after, _) = footer(9, &[(b"a", b"1"), (b"b", b"2")]);
+        let left = footer(0, &[(b"b", b"2")]).1;
+        assert_eq!(torn(&after, Some(&before), &left, true), None);
+    }
+
+    #[test]
+    fn keys_of_two_tables_never_meet() {
+        let tables = [Table("effects"), Table("seen")];
+        let mut buffer = Vec::new();
+        key_into(&mut buffer, tables[1], b"\0\x01\0x");
+        assert_eq!(split(&buffer, &tables), Some((tables[1], b"\0\x01\0x".as_slice())));
+        assert_eq!(split(b"strange\0x", &tables), None);
+        assert_eq!(split(b"seen", &tables), None);
+    }
+}

@@ -1,0 +1,234 @@
+//! Brings the state of partitions up to date with their changelogs: of those this process was given, and of those it
+//! keeps warm for the day it is.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::changelog::{Batch, Before, Tail};
+use super::footer::{Covered, Footer};
+use super::group::Shared;
+use super::inbox::Standing;
+use super::replica::Loaded;
+use crate::{Error, Lease, Mutation, Offset, Partition, Table};
+
+/// How long what somebody else left open may stay undecided: the broker aborts it after the transaction timeout.
+const UNDECIDED: Duration = Duration::from_secs(60);
+/// How often changelogs of others are looked at.
+const GLANCE: Duration = Duration::from_millis(500);
+/// How many bytes of values are gathered before they are brought in, sorted.
+const RUN: usize = 256 * 1024 * 1024;
+
+/// How far one partition's restoring is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restoring {
+    /// Where it began.
+    pub from: Offset,
+    /// How far it is.
+    pub at: Offset,
+    /// Where the changelog ended when it began.
+    pub end: Offset,
+    /// When it began.
+    pub since: Instant,
+}
+
+/// What is being restored. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Progress(Arc<Mutex<BTreeMap<Partition, Restoring>>>);
+
+impl Progress {
+    /// What is being restored now.
+    pub fn now(&self) -> BTreeMap<Partition, Restoring> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, partition: Partition, restoring: Option<Restoring>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match restoring {
+            Some(restoring) => drop(all.insert(partition, restoring)),
+            None => drop(all.remove(&partition)),
+        }
+    }
+
+    fn reach(&self, partition: Partition, at: Offset) {
+        if let Some(restoring) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&partition) {
+            restoring.at = at;
+        }
+    }
+}
+
+/// Restores what the process is given, one partition after another, until nobody gives any.
+pub(super) fn run(shared: &Shared, leases: &Mutex<Receiver<Lease>>) {
+    let mut tail = None;
+    loop {
+        let next = leases.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(lease) = next else { return };
+        let mut attempt = || -> Result<(), Error> {
+            let tail = open(&mut tail, shared)?;
+            let standing = restore(shared, tail, lease)?;
+            shared.restored(lease, standing);
+            Ok(())
+        };
+        while shared.holds(lease) {
+            match attempt() {
+                Ok(()) => break,
+                Err(why @ (Error::Broker { .. } | Error::Stalled { .. })) => {
+                    tracing::warn!(partition = lease.partition, %why, "a partition cannot be restored yet");
+                    std::thread::sleep(GLANCE);
+                }
+                Err(why) => return shared.fail(&why),
+            }
+        }
+    }
+}
+
+fn open<'a>(tail: &'a mut Option<Tail>, shared: &Shared) -> Result<&'a Tail, Error> {
+    match tail {
+        Some(tail) => Ok(tail),
+        None => Ok(tail.insert(Tail::open(&shared.settings)?)),
+    }
+}
+
+/// Brings a partition's state to the end of its changelog.
+fn restore(shared: &Shared, tail: &Tail, lease: Lease) -> Result<Standing, Error> {
+    let partition = lease.partition;
+    let _desk = shared.desks[partition as usize].lock().unwrap_or_else(PoisonError::into_inner);
+    let name = shared.settings.name(&shared.settings.changelog);
+    let (start, end) = tail.bounds(&name, partition)?;
+    let known = shared.replica.position(partition)?;
+    let from = known.unwrap_or(start);
+    shared.progress.set(partition, Some(Restoring { from, at: from, end, since: Instant::now() }));
+    let caught_up = match known {
+        Some(next) if next > end => Err(Error::Mismatch {
+            what: format!("the changelog `{name}/{partition}`, which the state has read further than it goes"),
+            wanted: format!("at least {next} records"),
+            found: end.to_string(),
+        }),
+        Some(next) => catch_up(shared, tail, partition, next),
+        None => load(shared, tail, partition, start),
+    };
+    shared.progress.set(partition, None);
+    let (footer, next) = caught_up?;
+    let footer = match footer {
+        Some(footer) => footer,
+        None => beginning(shared, tail, partition)?,
+    };
+    tracing::info!(partition, from, next, batch = footer.batch, "a partition's state is up to date");
+    Ok(Standing { footer, next })
+}
+
+/// Where inputs begin that nobody has read.
+fn beginning(shared: &Shared, tail: &Tail, partition: Partition) -> Result<Footer, Error> {
+    let mut inputs = Vec::new();
+    for topic in &shared.settings.inputs {
+        let (start, _) = tail.bounds(&shared.settings.name(topic), partition)?;
+        inputs.push(Covered { topic: topic.to_string(), from: start, next: start });
+    }
+    Ok(Footer { inputs, ..Footer::default() })
+}
+
+/// From what is here: batch by batch. The footer before the position is read once more, for it says where inputs go on.
+fn catch_up(
+    shared: &Shared,
+    tail: &Tail,
+    partition: Partition,
+    next: Offset,
+) -> Result<(Option<Footer>, Offset), Error> {
+    let mut reached = next;
+    let footer = tail.read(partition, next.saturating_sub(1), Before::First, UNDECIDED, |batch| {
+        shared.replica.apply(partition, &batch.state, batch.next)?;
+        reached = batch.next;
+        go_on(shared, partition, reached)
+    })?;
+    Ok((footer, reached))
+}
+
+/// From nothing: the newest value of each key, in sorted runs that the store takes in whole.
+fn load(shared: &Shared, tail: &Tail, partition: Partition, start: Offset) -> Result<(Option<Footer>, Offset), Error> {
+    // A restoring that was cut off has left values and no position.
+    shared.replica.clear(partition)?;
+    let mut run = Run::default();
+    let mut reached = start;
+    let footer = tail.read(partition, start, Before::Nothing, UNDECIDED, |batch: Batch| {
+        run.add(&batch);
+        reached = batch.next;
+        go_on(shared, partition, reached)?;
+        if run.bytes < RUN { Ok(()) } else { shared.replica.load(&run.sorted()) }
+    })?;
+    shared.replica.load(&run.sorted())?;
+    if footer.is_some() {
+        shared.replica.apply(partition, &crate::Mutations::new(), reached)?;
+    }
+    Ok((footer, reached))
+}
+
+/// Tells how far a partition is; stops where the process is ending.
+fn go_on(shared: &Shared, partition: Partition, reached: Offset) -> Result<(), Error> {
+    shared.progress.reach(partition, reached);
+    if shared.leaving.load(Ordering::Acquire) {
+        return Err(Error::Stalled { what: "the process is ending".to_owned() });
+    }
+    Ok(())
+}
+
+/// The newest value of each key; None where it is gone.
+type Newest = HashMap<(Table, Box<[u8]>), Option<Box<[u8]>>>;
+
+/// Values gathered to be brought in at once.
+#[derive(Default)]
+struct Run {
+    values: Newest,
+    bytes: usize,
+}
+
+impl Run {
+    fn add(&mut self, batch: &Batch) {
+        for mutation in batch.state.iter() {
+            let value = match mutation {
+                Mutation::Put { value, .. } => Some(Box::<[u8]>::from(value)),
+                Mutation::Delete { .. } | Mutation::DeleteRange { .. } => None,
+            };
+            self.bytes += mutation.key().len() + value.as_deref().map_or(0, <[u8]>::len) + 64;
+            self.values.insert((mutation.table(), Box::from(mutation.key())), value);
+        }
+    }
+
+    fn sorted(&mut self) -> Vec<Loaded> {
+        self.bytes = 0;
+        let mut sorted: Vec<Loaded> =
+            std::mem::take(&mut self.values).into_iter().map(|((table, key), value)| (table, key, value)).collect();
+        sorted.sort_unstable_by(|left, right| (left.0, &left.1).cmp(&(right.0, &right.1)));
+        sorted
+    }
+}
+
+/// Keeps the state of partitions warm that others hold.
+pub(super) fn stand_by(shared: &Shared) {
+    let mut tail = None;
+    while !shared.leaving.load(Ordering::Acquire) {
+        for partition in 0..shared.settings.partitions {
+            let followed = open(&mut tail, shared).and_then(|tail| follow(shared, tail, partition));
+            if let Err(why) = followed {
+                tracing::warn!(partition, %why, "a standby fell behind");
+            }
+        }
+        std::thread::sleep(GLANCE);
+    }
+}
+
+/// Applies what is new in the changelog of a partition that somebody else holds.
+fn follow(shared: &Shared, tail: &Tail, partition: Partition) -> Result<(), Error> {
+    let _desk = shared.desks[partition as usize].lock().unwrap_or_else(PoisonError::into_inner);
+    if shared.touches(partition) {
+        return Ok(());
+    }
+    let name = shared.settings.name(&shared.settings.changelog);
+    let (start, end) = tail.bounds(&name, partition)?;
+    match shared.replica.position(partition)? {
+        Some(next) if next < end => catch_up(shared, tail, partition, next).map(drop),
+        None if start < end => load(shared, tail, partition, start).map(drop),
+        Some(_) | None => Ok(()),
+    }
+}

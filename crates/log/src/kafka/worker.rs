@@ -1,0 +1,291 @@
+//! A worker's handle on Kafka.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
+use rdkafka::topic_partition_list::TopicPartitionList;
+
+use super::changelog::{Batch, Before, Tail, add, key_into, value_of};
+use super::fetch::Command;
+use super::footer::{Footer, Sum};
+use super::group::Shared;
+use super::inbox::{Change, Found, Inbox, Standing};
+use super::member::Member;
+use super::transactor::{Failure, Outgoing, Transactor};
+use crate::{
+    Append, Budget, Changes, CommitError, Committed, Error, Lease, Log, Mutations, Offset, Partition, Polled, Position,
+    Topic, Transaction,
+};
+
+/// How long a transaction of unknown outcome may stay undecided: its coordinator may be moving.
+const UNDECIDED: Duration = Duration::from_secs(60);
+
+/// A worker's handle on Kafka. Polled and committed from one thread.
+pub struct Worker {
+    shared: Arc<Shared>,
+    member: Arc<Member>,
+    inbox: Arc<Inbox>,
+    number: usize,
+    leases: Vec<Lease>,
+    held: BTreeMap<Partition, Standing>,
+    transactor: Transactor,
+    /// Reads changelogs after a commit of unknown outcome.
+    tail: Option<Tail>,
+    /// What those reads found, to be applied.
+    found: BTreeMap<Partition, VecDeque<Batch>>,
+    names: Names,
+    broken: bool,
+}
+
+impl Worker {
+    pub(super) fn new(shared: Arc<Shared>, member: Arc<Member>, inbox: Arc<Inbox>, number: usize) -> Self {
+        let transactor = Transactor::new(Arc::clone(&shared.settings), number, shared.watchdog.clone());
+        let names = Names::new(&shared.settings.prefix);
+        Self {
+            shared,
+            member,
+            inbox,
+            number,
+            leases: Vec::new(),
+            held: BTreeMap::new(),
+            transactor,
+            tail: None,
+            found: BTreeMap::new(),
+            names,
+            broken: false,
+        }
+    }
+
+    fn take_note(&mut self, changes: Vec<Change>) -> Polled {
+        let (mut lost, mut gained) = (Vec::new(), Vec::new());
+        for change in changes {
+            match change {
+                Change::Gained(lease, standing) => {
+                    self.held.insert(lease.partition, standing);
+                    gained.push(lease);
+                }
+                Change::Lost(lease) => {
+                    self.held.remove(&lease.partition);
+                    self.found.remove(&lease.partition);
+                    lost.push(lease);
+                }
+            }
+        }
+        self.leases.retain(|lease| !lost.contains(lease));
+        self.leases.extend(&gained);
+        gained.retain(|lease| self.leases.contains(lease));
+        Polled::Assignment { lost, gained }
+    }
+
+    /// Everything between the beginning of a transaction and its commit. Returns the changelog's next offsets.
+    fn transact(&mut self, transaction: &Transaction) -> Result<Vec<(Partition, Offset)>, Failure> {
+        let member = self.member()?;
+        let inputs = self.inputs(&transaction.inputs).map_err(Failure::Failed)?;
+        self.transactor.begin()?;
+        for append in &transaction.outputs {
+            self.send(append)?;
+        }
+        let sums = self.send_state(&transaction.state)?;
+        let footers = self.send_footers(&transaction.inputs, sums)?;
+        let offsets = self.transactor.commit(&inputs, &member)?;
+        let mut changelog = Vec::with_capacity(offsets.len());
+        for ((partition, footer), (_, offset)) in footers.into_iter().zip(sorted(offsets)) {
+            self.held.insert(partition, Standing { footer, next: offset + 1 });
+            changelog.push((partition, offset + 1));
+        }
+        Ok(changelog)
+    }
+
+    /// The group's word that counts now: one from before a rebalance would let a zombie pass.
+    fn member(&self) -> Result<ConsumerGroupMetadata, Failure> {
+        self.member.group_metadata().ok_or(Failure::Fenced)
+    }
+
+    fn inputs(&self, inputs: &[Position]) -> Result<TopicPartitionList, Error> {
+        let mut list = TopicPartitionList::with_capacity(inputs.len());
+        for input in inputs {
+            add(&mut list, &self.shared.settings.name(&input.topic), input.partition, input.next)?;
+        }
+        Ok(list)
+    }
+
+    fn send(&mut self, append: &Append) -> Result<(), Failure> {
+        let record = &append.record;
+        self.transactor.send(&Outgoing {
+            topic: self.names.of(&append.topic),
+            partition: append.partition,
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            headers: &record.headers,
+            timestamp_ms: Some(record.timestamp_ms),
+            asked: 0,
+        })
+    }
+
+    /// The state writes to their partitions' changelogs, and what their footers are to say of them.
+    fn send_state(&mut self, state: &Mutations) -> Result<BTreeMap<Partition, Sum>, Failure> {
+        let changelog = self.shared.settings.changelog.clone();
+        let mut sums = BTreeMap::<Partition, Sum>::new();
+        let mut key = Vec::new();
+        for mutation in state.iter() {
+            let partition =
+                Mutations::partition_of(mutation.key()).filter(|partition| self.held.contains_key(partition));
+            let partition = partition.ok_or_else(|| Failure::Failed(strange(mutation.key())))?;
+            let value = value_of(&mutation).map_err(Failure::Failed)?;
+            key_into(&mut key, mutation.table(), mutation.key());
+            sums.entry(partition).or_default().add(&key, value);
+            let topic = self.names.of(&changelog);
+            let (key, headers, timestamp_ms) = (Some(key.as_slice()), [].as_slice(), None);
+            self.transactor.send(&Outgoing { topic, partition, key, value, headers, timestamp_ms, asked: 0 })?;
+        }
+        Ok(sums)
+    }
+
+    /// A footer for each partition that the transaction read or wrote.
+    fn send_footers(
+        &mut self,
+        inputs: &[Position],
+        mut sums: BTreeMap<Partition, Sum>,
+    ) -> Result<Vec<(Partition, Footer)>, Failure> {
+        let read = inputs.iter().map(|input| input.partition);
+        let partitions: BTreeSet<Partition> = read.chain(sums.keys().copied()).collect();
+        let changelog = self.shared.settings.changelog.clone();
+        let mut footers = Vec::with_capacity(partitions.len());
+        for partition in partitions {
+            let standing = self.held.get(&partition).ok_or_else(|| Failure::Failed(not_held(partition)))?;
+            let its = Vec::from_iter(inputs.iter().filter(|input| input.partition == partition));
+            let footer = standing.footer.follow(&its, sums.remove(&partition).unwrap_or_default());
+            footers.push((partition, footer));
+            let footer = &footers[footers.len() - 1].1;
+            self.transactor.send(&Outgoing {
+                topic: self.names.of(&changelog),
+                partition,
+                key: Some(&footer.key()),
+                value: Some(&footer.encode()),
+                headers: &[],
+                timestamp_ms: None,
+                asked: footers.len(),
+            })?;
+        }
+        Ok(footers)
+    }
+
+    /// Reads what a partition's changelog holds beyond what is known, to be handed out, and reads the inputs anew from
+    /// where that ends.
+    fn reread(&mut self, partition: Partition) -> Result<(), Error> {
+        let Some(standing) = self.held.get(&partition).cloned() else { return Ok(()) };
+        let tail = match &self.tail {
+            Some(tail) => tail,
+            None => self.tail.insert(Tail::open(&self.shared.settings)?),
+        };
+        let before = if standing.footer.batch == 0 { Before::Nothing } else { Before::Known(standing.footer.clone()) };
+        let mut batches = VecDeque::new();
+        let mut next = standing.next;
+        let footer = tail.read(partition, standing.next, before, UNDECIDED, |batch| {
+            next = batch.next;
+            batches.push_back(batch);
+            Ok(())
+        })?;
+        let footer = footer.unwrap_or(standing.footer);
+        self.found.entry(partition).or_default().extend(batches);
+        let epoch = self.inbox.reread(partition);
+        self.shared.command(Command::Read { partition, worker: self.number, epoch, from: footer.clone() });
+        self.held.insert(partition, Standing { footer, next });
+        Ok(())
+    }
+}
+
+impl Log for Worker {
+    fn assignment(&self) -> &[Lease] {
+        &self.leases
+    }
+
+    fn poll(&mut self, budget: Budget) -> Result<Polled, Error> {
+        if self.broken {
+            return Err(Error::Misuse("after a failed commit the log is rewound before it is used".to_owned()));
+        }
+        match self.inbox.take(budget, self.shared.settings.linger)? {
+            Found::Changes(changes) => Ok(self.take_note(changes)),
+            Found::Records(records) => Ok(Polled::Records(records)),
+        }
+    }
+
+    fn commit(&mut self, transaction: Transaction) -> Result<Committed, CommitError> {
+        let committed = self.transact(&transaction);
+        self.broken = committed.is_err();
+        match committed {
+            Ok(changelog) => Ok(Committed::Unapplied { state: transaction.state, changelog }),
+            Err(Failure::Failed(why)) => Err(CommitError::Failed(why)),
+            Err(Failure::Aborted(reason) | Failure::Unknown(reason)) => Err(CommitError::Unknown { reason }),
+            Err(Failure::Fenced) => {
+                let partitions = BTreeSet::from_iter(transaction.inputs.iter().map(|input| input.partition));
+                Err(CommitError::Fenced { partitions: partitions.into_iter().collect() })
+            }
+        }
+    }
+
+    fn rewind(&mut self) -> Result<(), Error> {
+        // Whatever was open under this worker's id is over once a producer has begun anew.
+        self.transactor.discard();
+        self.transactor.prepare()?;
+        for partition in Vec::from_iter(self.held.keys().copied()) {
+            self.reread(partition)?;
+        }
+        self.broken = false;
+        Ok(())
+    }
+
+    /// What a rewind found. A partition that is gained was brought up to date before the worker heard of it.
+    fn changelog(&mut self, partition: Partition, from: Offset) -> Result<Option<Changes>, Error> {
+        let found = self.found.entry(partition).or_default();
+        while let Some(batch) = found.pop_front() {
+            if batch.next > from {
+                return Ok(Some(Changes { state: batch.state, next: batch.next }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.inbox.close();
+        self.transactor.discard();
+    }
+}
+
+fn sorted(mut offsets: Vec<(usize, Offset)>) -> Vec<(usize, Offset)> {
+    offsets.sort_unstable();
+    offsets
+}
+
+fn strange(key: &[u8]) -> Error {
+    Error::Misuse(format!("a state write to `{key:02x?}`, which belongs to no partition that this worker holds"))
+}
+
+fn not_held(partition: Partition) -> Error {
+    Error::Misuse(format!("partition `{partition}` was consumed by a worker that does not hold it"))
+}
+
+/// The names of topics on the cluster, each made once.
+#[derive(Debug)]
+struct Names {
+    prefix: String,
+    known: Vec<(Topic, String)>,
+}
+
+impl Names {
+    fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned(), known: Vec::new() }
+    }
+
+    fn of(&mut self, topic: &Topic) -> &str {
+        let at = self.known.iter().position(|(known, _)| known == topic).unwrap_or_else(|| {
+            self.known.push((topic.clone(), format!("{}{topic}", self.prefix)));
+            self.known.len() - 1
+        });
+        &self.known[at].1
+    }
+}
