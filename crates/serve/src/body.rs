@@ -4,6 +4,9 @@
 
 use std::io::Read as _;
 
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::http::StatusCode;
 use flate2::read::MultiGzDecoder;
 use serde::de::IgnoredAny;
 
@@ -15,6 +18,14 @@ pub(crate) const MOST_BYTES: usize = 10 * 1024 * 1024;
 const MOST_ITEMS: usize = 100_000;
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// The body, where all of it came and it is not too large.
+pub(crate) fn whole(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
+    body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(format!("wanted at most {MOST_BYTES} bytes")),
+        _ => Problem::bad_request("broken-body", rejection.body_text()),
+    })
+}
 
 /// The body as it was before it was packed.
 pub(crate) fn unpack(body: &[u8]) -> Result<std::borrow::Cow<'_, [u8]>, Problem> {

@@ -4,7 +4,7 @@ use musubi_core::cluster::Cluster;
 use musubi_core::fingerprint::Fingerprint;
 use musubi_core::forest::Home;
 use musubi_stitcher::{snapshot, standing_resolution};
-use musubi_store::Stored;
+use musubi_store::{Rocks, Stored};
 
 use crate::{Disk, Error};
 
@@ -36,9 +36,17 @@ impl Census {
     pub fn take(disk: &Disk) -> Result<Self, Error> {
         // Before the snapshot: a commit publishes its positions after its state, so what counts as consumed is in it.
         let settled = disk.lag()? == [0; 3];
-        let state = Stored(disk.rocks.freeze());
+        Self::of(&disk.rocks, disk.partitions, settled)
+    }
+
+    /// Takes the census of a state, of which somebody else knows whether it is settled.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn of(rocks: &Rocks, partitions: u32, settled: bool) -> Result<Self, Error> {
+        let state = Stored(rocks.freeze());
         let mut census = Self { settled, ..Self::default() };
-        for partition in 0..disk.partitions {
+        for partition in 0..partitions {
             let mut fingerprint = Fingerprint::default();
             state.each_cluster(partition, |_, home| {
                 if let Home::Live(cluster) = home {

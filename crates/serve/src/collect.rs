@@ -5,15 +5,16 @@ use std::cell::RefCell;
 use std::time::Instant;
 
 use musubi_core::time::Timestamp;
-use musubi_log::{Append, Producer as _, Record};
+use musubi_log::{Append, Record};
 use musubi_schema::{Malformed, Parser, Quarantined, avro};
 use musubi_stitcher::topics::{QUARANTINE, TOUCHPOINTS, partition_of};
 use serde::Serialize;
 
 use crate::clock;
+use crate::directives;
+use crate::entrance::Entrance;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
-use crate::{Deployment, directives};
 
 thread_local! {
     /// A parser remembers the names that senders use, so each thread keeps one.
@@ -89,19 +90,14 @@ pub(crate) enum Door {
 }
 
 /// Takes the items of a body in, all in one append.
-pub(crate) fn take_in(
-    deployment: &Deployment,
-    metrics: &Metrics,
-    door: Door,
-    items: &[&[u8]],
-) -> Result<Receipt, Problem> {
+pub(crate) fn take_in(entrance: &Entrance, metrics: &Metrics, door: Door, items: &[&[u8]]) -> Result<Receipt, Problem> {
     let now = clock::now();
     let mut receipt = Receipt::default();
     let mut appends = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let read = PARSER.with_borrow_mut(|parser| match door {
-            Door::Touchpoints => touchpoint(deployment, parser, item, now).map(|append| vec![append]),
-            Door::Directives => directives::appends(deployment, parser, item, now),
+            Door::Touchpoints => touchpoint(entrance, parser, item, now).map(|append| vec![append]),
+            Door::Directives => directives::appends(entrance, parser, item, now),
         });
         match read {
             Ok(taken) => {
@@ -110,14 +106,14 @@ pub(crate) fn take_in(
             }
             Err(Refusal::Failed(problem)) => return Err(problem),
             Err(Refusal::Aside(aside)) => {
-                appends.push(quarantine(deployment, &aside, item, now)?);
+                appends.push(quarantine(entrance, &aside, item, now)?);
                 receipt.quarantined += 1;
                 receipt.rejected.push(Rejected { index, reason: aside.reason, detail: aside.detail });
             }
         }
     }
     let started = Instant::now();
-    deployment.disk.log.append(appends)?;
+    entrance.log.append(appends)?;
     metrics.appended(started.elapsed());
     receipt.rejected.iter().for_each(|rejected| metrics.quarantined(rejected.reason, 1));
     if door == Door::Touchpoints {
@@ -127,22 +123,21 @@ pub(crate) fn take_in(
 }
 
 /// The record of a touchpoint, keyed by its strongest identifier and stamped with its receipt where nobody did so.
-fn touchpoint(deployment: &Deployment, parser: &mut Parser, item: &[u8], now: Timestamp) -> Result<Append, Refusal> {
+fn touchpoint(entrance: &Entrance, parser: &mut Parser, item: &[u8], now: Timestamp) -> Result<Append, Refusal> {
     let mut touchpoint = parser.parse_touchpoint(item)?;
     touchpoint.received_at.get_or_insert(now);
-    let identifiers =
-        deployment.policy.identify(&touchpoint.identifiers, &deployment.key).map_err(|rejection| Aside {
-            reason: rejection.reason(),
-            detail: format!("of {} identifiers sent", touchpoint.identifiers.len()),
-            source: Some(touchpoint.source.as_ref().to_owned()),
-            event_id: Some(touchpoint.event_id.as_ref().to_owned()),
-        })?;
+    let identifiers = entrance.policy.identify(&touchpoint.identifiers, &entrance.key).map_err(|rejection| Aside {
+        reason: rejection.reason(),
+        detail: format!("of {} identifiers sent", touchpoint.identifiers.len()),
+        source: Some(touchpoint.source.as_ref().to_owned()),
+        event_id: Some(touchpoint.event_id.as_ref().to_owned()),
+    })?;
     let strongest = &identifiers.kept[0];
     let record = encode(strongest.text(), &avro::Record::Touchpoint(&touchpoint), now)?;
-    Ok(Append { topic: TOUCHPOINTS, partition: strongest.owner(deployment.disk.partitions), record })
+    Ok(Append { topic: TOUCHPOINTS, partition: strongest.owner(entrance.partitions), record })
 }
 
-fn quarantine(deployment: &Deployment, aside: &Aside, item: &[u8], now: Timestamp) -> Result<Append, Problem> {
+fn quarantine(entrance: &Entrance, aside: &Aside, item: &[u8], now: Timestamp) -> Result<Append, Problem> {
     let key = aside.source.as_deref().unwrap_or_default();
     let quarantined = Quarantined {
         source: aside.source.as_deref(),
@@ -154,7 +149,7 @@ fn quarantine(deployment: &Deployment, aside: &Aside, item: &[u8], now: Timestam
         original: item,
     };
     let record = encode(key, &avro::Record::Quarantined(&quarantined), now)?;
-    Ok(Append { topic: QUARANTINE, partition: partition_of(key, deployment.disk.partitions), record })
+    Ok(Append { topic: QUARANTINE, partition: partition_of(key, entrance.partitions), record })
 }
 
 /// A record as it stands on its topic.

@@ -9,8 +9,8 @@ use musubi_stitcher::Ruling;
 use musubi_stitcher::topics::DIRECTIVES;
 use serde::Deserialize;
 
-use crate::Deployment;
 use crate::collect::{Aside, Refusal, encode};
+use crate::entrance::Entrance;
 use crate::lookup::Lookup;
 use crate::problem::Problem;
 
@@ -22,22 +22,22 @@ struct Wider {
 
 /// The records of a directive: one, or one for each identifier of a person.
 pub(crate) fn appends(
-    deployment: &Deployment,
+    entrance: &Entrance,
     parser: &mut Parser,
     item: &[u8],
     now: Timestamp,
 ) -> Result<Vec<Append>, Refusal> {
     let directive = parser.parse_directive(item)?;
-    let first = append(deployment, &directive, now)?;
+    let first = append(entrance, &directive, now)?;
     let scope = serde_json::from_slice::<Wider>(item).ok().and_then(|wider| wider.scope);
     match (scope.as_deref(), &directive.order) {
         (None | Some("identifier"), _) => Ok(vec![first]),
         (Some("person"), Order::Erase((namespace, value))) => {
             let mut appends = vec![first];
-            for (number, other) in others(deployment, namespace, value)?.into_iter().enumerate() {
+            for (number, other) in others(entrance, namespace, value)?.into_iter().enumerate() {
                 let directive_id = format!("{}/{}", directive.directive_id, number + 1).into();
                 let directive = Directive { directive_id, order: Order::Erase(other), ..directive.clone() };
-                appends.push(append(deployment, &directive, now)?);
+                appends.push(append(entrance, &directive, now)?);
             }
             Ok(appends)
         }
@@ -51,19 +51,23 @@ pub(crate) fn appends(
 type Sent = (std::sync::Arc<str>, std::sync::Arc<str>);
 
 /// The other identifiers of the person that this one belongs to now.
-fn others(deployment: &Deployment, namespace: &str, value: &str) -> Result<Vec<Sent>, Refusal> {
-    let Ok(identifier) = deployment.policy.identifier(namespace, value, &deployment.key) else {
+fn others(entrance: &Entrance, namespace: &str, value: &str) -> Result<Vec<Sent>, Refusal> {
+    let Ok(identifier) = entrance.policy.identifier(namespace, value, &entrance.key) else {
         return Ok(Vec::new());
     };
-    let found = Lookup::of(&deployment.disk).find(&identifier).map_err(Problem::from)?;
+    let persons = entrance.persons.as_ref().ok_or_else(|| {
+        let detail = "this collector keeps no persons: name the identifiers to be erased one by one";
+        Problem::new(axum::http::StatusCode::NOT_IMPLEMENTED, "no-persons-here", detail.to_owned())
+    })?;
+    let found = Lookup::of(persons).find(&identifier).map_err(Problem::from)?;
     let person = found.and_then(|found| found.person());
     let members = person.into_iter().flat_map(|person| person.identifiers).filter(|member| *member != identifier);
     Ok(members.map(|member| (member.namespace_name().into(), member.value().into())).collect())
 }
 
-fn append(deployment: &Deployment, directive: &Directive, now: Timestamp) -> Result<Append, Refusal> {
+fn append(entrance: &Entrance, directive: &Directive, now: Timestamp) -> Result<Append, Refusal> {
     let nowhere = Position { topic: DIRECTIVES.as_str().into(), partition: 0, offset: 0 };
-    let ruling = Ruling::read(directive, &deployment.policy, &deployment.key, nowhere);
+    let ruling = Ruling::read(directive, &entrance.policy, &entrance.key, nowhere);
     let ruling = ruling.map_err(|detail| aside(directive, "invalid-identifier", detail))?;
     if let Ruling::Decree(decree) = &ruling
         && decree.pair[0] == decree.pair[1]
@@ -73,7 +77,7 @@ fn append(deployment: &Deployment, directive: &Directive, now: Timestamp) -> Res
     }
     let entry = ruling.entry();
     let record = encode(entry.text(), &avro::Record::Directive(directive), now)?;
-    Ok(Append { topic: DIRECTIVES, partition: entry.owner(deployment.disk.partitions), record })
+    Ok(Append { topic: DIRECTIVES, partition: entry.owner(entrance.partitions), record })
 }
 
 fn aside(directive: &Directive, reason: &'static str, detail: String) -> Aside {

@@ -9,9 +9,11 @@
 mod body;
 mod census;
 mod clock;
+pub mod cluster;
 mod collect;
 mod deployment;
 mod directives;
+mod entrance;
 mod error;
 pub mod explain;
 mod facts;

@@ -9,13 +9,18 @@
 //! | `musubi_messages_total` | | messages between partitions |
 //! | `musubi_alerts_total` | | resolutions of clusters above `max_cluster` |
 //! | `musubi_turn_seconds`, `musubi_append_seconds` | | time of a stitcher's turn, and of an append at the door |
+//! | `musubi_restoring_records` | `partition` | records of a partition's changelog that are still to be restored |
 //! | `musubi_lag_records` | `topic` | records that are still to be stitched |
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram, with_local_recorder};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use musubi_core::change::{Kind, Output};
+use musubi_log::Partition;
+use musubi_log::kafka::Restoring;
 use musubi_stitcher::Turn;
 use musubi_stitcher::topics::INPUTS;
 
@@ -26,6 +31,8 @@ const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 pub(crate) struct Metrics {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
+    /// The partitions that were ever restored.
+    restoring: Mutex<BTreeSet<Partition>>,
 }
 
 impl Metrics {
@@ -33,7 +40,7 @@ impl Metrics {
     pub(crate) fn new() -> Result<Self, BuildError> {
         let recorder = PrometheusBuilder::new().set_buckets(&SECONDS)?.build_recorder();
         let handle = recorder.handle();
-        Ok(Self { recorder, handle })
+        Ok(Self { recorder, handle, restoring: Mutex::default() })
     }
 
     /// The text that Prometheus reads.
@@ -44,6 +51,18 @@ impl Metrics {
             }
         });
         self.handle.render()
+    }
+
+    /// How much of each partition's changelog is still to be restored. A partition that is done stays at 0.
+    pub(crate) fn restoring(&self, restoring: &BTreeMap<Partition, Restoring>) {
+        let mut known = self.restoring.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(restoring.keys());
+        with_local_recorder(&self.recorder, || {
+            for partition in known.iter() {
+                let left = restoring.get(partition).map_or(0, |restoring| restoring.end.saturating_sub(restoring.at));
+                gauge!("musubi_restoring_records", "partition" => partition.to_string()).set(left as f64);
+            }
+        });
     }
 
     /// Keeps histograms from growing between two renderings.

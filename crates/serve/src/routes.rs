@@ -93,14 +93,11 @@ async fn directives(State(doors): Shared, body: Result<Bytes, BytesRejection>) -
 }
 
 async fn take_in(doors: Arc<Doors>, door: Door, body: Result<Bytes, BytesRejection>) -> Result<Json<Receipt>, Problem> {
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(format!("wanted at most {} bytes", body::MOST_BYTES)),
-        _ => Problem::bad_request("broken-body", rejection.body_text()),
-    })?;
+    let body = body::whole(body)?;
     let receipt = blocking(doors, move |doors| {
         check_lag(doors)?;
         let body = body::unpack(&body)?;
-        collect::take_in(&doors.deployment, &doors.metrics, door, &body::items(&body)?)
+        collect::take_in(&doors.deployment.entrance(), &doors.metrics, door, &body::items(&body)?)
     });
     receipt.await.map(Json)
 }

@@ -74,12 +74,15 @@ pub fn up(deployment: Deployment, listen: SocketAddr) -> Result<Running, Error> 
     Ok(Running { deployment, address, phases, runtime: Some(runtime), doors: Some(doors), stitcher: Some(stitcher) })
 }
 
-fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>, Error> {
+pub(crate) fn spawn<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, Error> {
     Ok(std::thread::Builder::new().name(name.to_owned()).spawn(work)?)
 }
 
 /// Serves until the doors close, and then what is on its way for as long as that may take.
-async fn serve(listener: TcpListener, router: axum::Router, phase: watch::Receiver<Phase>) {
+pub(crate) async fn serve(listener: TcpListener, router: axum::Router, phase: watch::Receiver<Phase>) {
     let closed = |mut phase: watch::Receiver<Phase>| async move {
         // An error means that the deployment is gone, which is as closed as can be.
         let _ = phase.wait_for(|phase| *phase != Phase::Open).await;
@@ -157,7 +160,7 @@ impl Drop for Running {
 }
 
 #[cfg(unix)]
-async fn told(mut phase: watch::Receiver<Phase>) -> Result<(), Error> {
+pub(crate) async fn told(mut phase: watch::Receiver<Phase>) -> Result<(), Error> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -170,7 +173,7 @@ async fn told(mut phase: watch::Receiver<Phase>) -> Result<(), Error> {
 }
 
 #[cfg(not(unix))]
-async fn told(mut phase: watch::Receiver<Phase>) -> Result<(), Error> {
+pub(crate) async fn told(mut phase: watch::Receiver<Phase>) -> Result<(), Error> {
     tokio::select! {
         outcome = tokio::signal::ctrl_c() => outcome?,
         _ = phase.wait_for(|phase| *phase != Phase::Open) => {}

@@ -79,7 +79,7 @@ pub(crate) fn stitch(deployment: &Deployment, metrics: &Metrics, phases: Arc<Pha
     }
 }
 
-fn warn_of(turn: &Turn) {
+pub(crate) fn warn_of(turn: &Turn) {
     for alert in &turn.alerts {
         let glue = alert.glue.first().map(|identifier| identifier.namespace_name());
         tracing::warn!(members = alert.members, most_linked = glue, "a cluster is larger than `max_cluster`");

@@ -2,16 +2,17 @@
 //! keeps warm for the day it is.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::Settings;
 use super::changelog::{Batch, Before, Tail};
 use super::footer::{Covered, Footer};
 use super::group::Shared;
 use super::inbox::Standing;
-use super::replica::Loaded;
+use super::replica::{Loaded, Replica};
 use crate::{Error, Lease, Mutation, Offset, Partition, Table};
 
 /// How long what somebody else left open may stay undecided: the broker aborts it after the transaction timeout.
@@ -67,8 +68,8 @@ pub(super) fn run(shared: &Shared, leases: &Mutex<Receiver<Lease>>) {
         let Ok(lease) = next else { return };
         let mut attempt = || -> Result<(), Error> {
             let tail = open(&mut tail, shared)?;
-            let standing = restore(shared, tail, lease)?;
-            shared.restored(lease, standing);
+            let _desk = shared.desks[lease.partition as usize].lock().unwrap_or_else(PoisonError::into_inner);
+            shared.restored(lease, restore(&Restorer::of(shared), tail, lease.partition)?);
             Ok(())
         };
         while shared.holds(lease) {
@@ -91,10 +92,24 @@ fn open<'a>(tail: &'a mut Option<Tail>, shared: &Shared) -> Result<&'a Tail, Err
     }
 }
 
+/// What restoring takes.
+struct Restorer<'a> {
+    settings: &'a Settings,
+    replica: &'a dyn Replica,
+    progress: &'a Progress,
+    /// Whether the process is ending.
+    leaving: &'a AtomicBool,
+}
+
+impl<'a> Restorer<'a> {
+    fn of(shared: &'a Shared) -> Self {
+        let Shared { settings, replica, progress, leaving, .. } = shared;
+        Self { settings, replica: replica.as_ref(), progress, leaving }
+    }
+}
+
 /// Brings a partition's state to the end of its changelog.
-fn restore(shared: &Shared, tail: &Tail, lease: Lease) -> Result<Standing, Error> {
-    let partition = lease.partition;
-    let _desk = shared.desks[partition as usize].lock().unwrap_or_else(PoisonError::into_inner);
+fn restore(shared: &Restorer<'_>, tail: &Tail, partition: Partition) -> Result<Standing, Error> {
     let name = shared.settings.name(&shared.settings.changelog);
     let (start, end) = tail.bounds(&name, partition)?;
     let known = shared.replica.position(partition)?;
@@ -119,8 +134,18 @@ fn restore(shared: &Shared, tail: &Tail, lease: Lease) -> Result<Standing, Error
     Ok(Standing { footer, next })
 }
 
+/// Brings the state of every partition up to date without joining the group: for those who look, and work nothing.
+///
+/// # Errors
+/// As for a worker's restoring.
+pub fn recover(settings: &Settings, replica: Arc<dyn Replica>, progress: &Progress) -> Result<(), Error> {
+    let tail = Tail::open(settings)?;
+    let restorer = Restorer { settings, replica: replica.as_ref(), progress, leaving: &AtomicBool::new(false) };
+    (0..settings.partitions).try_for_each(|partition| restore(&restorer, &tail, partition).map(drop))
+}
+
 /// Where inputs begin that nobody has read.
-fn beginning(shared: &Shared, tail: &Tail, partition: Partition) -> Result<Footer, Error> {
+fn beginning(shared: &Restorer<'_>, tail: &Tail, partition: Partition) -> Result<Footer, Error> {
     let mut inputs = Vec::new();
     for topic in &shared.settings.inputs {
         let (start, _) = tail.bounds(&shared.settings.name(topic), partition)?;
@@ -131,7 +156,7 @@ fn beginning(shared: &Shared, tail: &Tail, partition: Partition) -> Result<Foote
 
 /// From what is here: batch by batch. The footer before the position is read once more, for it says where inputs go on.
 fn catch_up(
-    shared: &Shared,
+    shared: &Restorer<'_>,
     tail: &Tail,
     partition: Partition,
     next: Offset,
@@ -146,7 +171,12 @@ fn catch_up(
 }
 
 /// From nothing: the newest value of each key, in sorted runs that the store takes in whole.
-fn load(shared: &Shared, tail: &Tail, partition: Partition, start: Offset) -> Result<(Option<Footer>, Offset), Error> {
+fn load(
+    shared: &Restorer<'_>,
+    tail: &Tail,
+    partition: Partition,
+    start: Offset,
+) -> Result<(Option<Footer>, Offset), Error> {
     // A restoring that was cut off has left values and no position.
     shared.replica.clear(partition)?;
     let mut run = Run::default();
@@ -165,7 +195,7 @@ fn load(shared: &Shared, tail: &Tail, partition: Partition, start: Offset) -> Re
 }
 
 /// Tells how far a partition is; stops where the process is ending.
-fn go_on(shared: &Shared, partition: Partition, reached: Offset) -> Result<(), Error> {
+fn go_on(shared: &Restorer<'_>, partition: Partition, reached: Offset) -> Result<(), Error> {
     shared.progress.reach(partition, reached);
     if shared.leaving.load(Ordering::Acquire) {
         return Err(Error::Stalled { what: "the process is ending".to_owned() });
@@ -227,8 +257,8 @@ fn follow(shared: &Shared, tail: &Tail, partition: Partition) -> Result<(), Erro
     let name = shared.settings.name(&shared.settings.changelog);
     let (start, end) = tail.bounds(&name, partition)?;
     match shared.replica.position(partition)? {
-        Some(next) if next < end => catch_up(shared, tail, partition, next).map(drop),
-        None if start < end => load(shared, tail, partition, start).map(drop),
+        Some(next) if next < end => catch_up(&Restorer::of(shared), tail, partition, next).map(drop),
+        None if start < end => load(&Restorer::of(shared), tail, partition, start).map(drop),
         Some(_) | None => Ok(()),
     }
 }

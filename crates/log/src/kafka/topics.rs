@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaErrorCode;
 
+use super::changelog::{add, number};
 use super::client::{self, ASK, LARGEST, Quiet};
-use super::{Settings, changelog::number};
+use super::{Settings, lag::lag};
 use crate::{Error, Partition, Topic};
 
 /// How a topic is kept in bounds.
@@ -114,6 +116,26 @@ pub fn apply(settings: &Settings, plan: &[Planned]) -> Result<Vec<String>, Error
         }
     }
     Ok(made)
+}
+
+/// Deletes what the group has read of an input.
+///
+/// # Errors
+/// [`Error::Broker`].
+pub fn purge(settings: &Settings, topic: &Topic) -> Result<(), Error> {
+    let name = settings.name(topic);
+    let mut list = TopicPartitionList::new();
+    for lag in lag(settings)?.iter().filter(|lag| lag.topic == *topic) {
+        if let Some(committed) = lag.committed.filter(|committed| *committed > lag.start) {
+            add(&mut list, &name, lag.partition, committed)?;
+        }
+    }
+    if list.count() == 0 {
+        return Ok(());
+    }
+    let admin = Admin::open(settings)?;
+    let deleted = pollster::block_on(admin.client.delete_records(&list, &admin.options));
+    deleted.map(drop).map_err(|why| Error::broker(format!("deleting what was read of `{name}`"), why))
 }
 
 fn difference(topic: &str, what: &str, wanted: impl fmt::Display, found: impl fmt::Display) -> Difference {

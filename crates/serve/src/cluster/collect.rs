@@ -1,0 +1,121 @@
+//! A collector before a cluster: touchpoints and directives in over HTTP, and out to their topics.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use musubi_log::kafka::Edge;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use super::Cluster;
+use crate::collect::{Door, Receipt};
+use crate::entrance::Entrance;
+use crate::metrics::Metrics;
+use crate::problem::Problem;
+use crate::running::{serve, spawn, told};
+use crate::stitcher::{Phase, Phases, advance};
+use crate::{Error, body, collect as door};
+
+/// A collector at work.
+pub struct Collecting {
+    phases: Arc<Phases>,
+    runtime: Runtime,
+    address: SocketAddr,
+    doors: std::thread::JoinHandle<()>,
+}
+
+struct Doors {
+    entrance: Entrance,
+    metrics: Metrics,
+}
+
+/// Opens the doors of a collector at `listen`. It answers 200 when every replica that must have it has what was sent.
+///
+/// # Errors
+/// [`Error::Topics`], [`Error::Log`], [`Error::Listen`].
+pub fn collect(cluster: &Cluster, listen: SocketAddr) -> Result<Collecting, Error> {
+    cluster.check()?;
+    let entrance = Entrance {
+        policy: Arc::clone(&cluster.policy),
+        key: cluster.key.clone(),
+        partitions: cluster.settings.partitions,
+        log: Arc::new(Edge::open(&cluster.settings)?),
+        persons: None,
+    };
+    let metrics = Metrics::new().map_err(std::io::Error::other)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("door").build()?;
+    let refused = |why| Error::Listen { address: listen, why };
+    let listener = runtime.block_on(TcpListener::bind(listen)).map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    let phases = Arc::new(watch::Sender::new(Phase::Open));
+    let router = router(Arc::new(Doors { entrance, metrics }));
+    let (handle, phase) = (runtime.handle().clone(), phases.subscribe());
+    let doors = spawn("doors", move || handle.block_on(serve(listener, router, phase)))?;
+    Ok(Collecting { phases, runtime, address, doors })
+}
+
+impl Collecting {
+    /// Where the doors are.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits for an interrupt or a SIGTERM, then answers what is on its way and ends.
+    ///
+    /// # Errors
+    /// [`Error::Panicked`], [`Error::System`].
+    pub fn until_told(self) -> Result<(), Error> {
+        self.runtime.block_on(told(self.phases.subscribe()))?;
+        advance(&self.phases, Phase::Closing);
+        let closed = self.doors.join().map_err(|_| Error::Panicked("doors"));
+        self.runtime.shutdown_background();
+        closed
+    }
+}
+
+fn router(doors: Arc<Doors>) -> Router {
+    Router::new()
+        .route("/v1/touchpoints", post(touchpoints))
+        .route("/v1/directives", post(directives))
+        .route("/healthz", get(|| async { Json(json!({ "status": "ok" })) }))
+        .route("/metrics", get(metrics))
+        .layer(DefaultBodyLimit::max(body::MOST_BYTES))
+        .with_state(doors)
+}
+
+async fn touchpoints(
+    State(doors): State<Arc<Doors>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Receipt>, Problem> {
+    take_in(doors, Door::Touchpoints, body).await
+}
+
+async fn directives(
+    State(doors): State<Arc<Doors>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Receipt>, Problem> {
+    take_in(doors, Door::Directives, body).await
+}
+
+async fn take_in(doors: Arc<Doors>, door: Door, body: Result<Bytes, BytesRejection>) -> Result<Json<Receipt>, Problem> {
+    let body = body::whole(body)?;
+    let taken = tokio::task::spawn_blocking(move || {
+        let body = body::unpack(&body)?;
+        door::take_in(&doors.entrance, &doors.metrics, door, &body::items(&body)?)
+    });
+    taken.await.unwrap_or_else(|why| Err(Problem::failed(&why))).map(Json)
+}
+
+async fn metrics(State(doors): State<Arc<Doors>>) -> Response {
+    doors.metrics.upkeep();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], doors.metrics.render([0; 3])).into_response()
+}

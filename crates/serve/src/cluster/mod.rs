@@ -1,0 +1,101 @@
+//! A deployment on a Kafka cluster: any number of processes that share its topics, each with a part of the state.
+
+mod collect;
+mod stitch;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use musubi_core::identifier::DeploymentKey;
+use musubi_core::policy::Policy;
+use musubi_log::kafka::{self, Cleanup, Planned, Settings};
+use musubi_log::{Table, Topic};
+use musubi_stitcher::topics::{ALL, DIRECTIVES, IDENTITY_MAP, INPUTS, MESH, PROFILES, REDIRECTS, TOUCHPOINTS};
+use musubi_store::{self as store, Rocks, STATE_FAMILIES};
+
+use crate::facts::{self, Facts};
+use crate::{Error, key};
+
+pub use collect::{Collecting, collect};
+pub use stitch::{Stitching, stitch};
+
+/// How long changes and what was set aside can be read again: 30 days.
+const KEPT_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
+
+/// A deployment on a cluster. Cheap enough to clone.
+#[derive(Clone)]
+pub struct Cluster {
+    /// How the cluster is met.
+    pub settings: Settings,
+    /// How many copies of each partition the cluster keeps; 0 for what it does by itself.
+    pub replication: u16,
+    /// The policy.
+    pub policy: Arc<Policy>,
+    /// The key.
+    pub key: DeploymentKey,
+    /// How the state is cached.
+    pub store: store::Options,
+    /// How the stitcher works.
+    pub machine: musubi_stitcher::Options,
+    /// How many records a batch takes at most.
+    pub batch: usize,
+}
+
+/// The settings with which a stitcher meets a cluster.
+pub fn settings(bootstrap: &str, partitions: u32) -> Settings {
+    Settings::new(bootstrap, INPUTS.to_vec(), TOUCHPOINTS, STATE_FAMILIES.map(Table).to_vec(), partitions)
+}
+
+impl Cluster {
+    /// Every topic as it should be.
+    pub fn plan(&self) -> Vec<Planned> {
+        let planned = |topic: Topic, cleanup| Planned::new(&self.settings, topic, cleanup, self.replication);
+        let topics = ALL.into_iter().map(|topic| {
+            let cleanup = cleanup_of(&topic);
+            planned(topic, cleanup)
+        });
+        topics.chain([planned(self.settings.changelog.clone(), Cleanup::Changelog)]).collect()
+    }
+
+    /// Refuses to begin where the topics are not what they should be.
+    ///
+    /// # Errors
+    /// [`Error::Topics`] with every difference; [`Error::Log`].
+    pub fn check(&self) -> Result<(), Error> {
+        let differences = kafka::check(&self.settings, &self.plan())?;
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Topics(differences.iter().map(ToString::to_string).collect()))
+    }
+
+    /// Opens the state of this process, or makes it. What is there must have been made under the same policy, key and
+    /// number of partitions.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`]; [`Error::Store`] where another process has it open.
+    pub fn state(&self, directory: &Path) -> Result<Rocks, Error> {
+        std::fs::create_dir_all(directory)?;
+        let rocks = Rocks::new(store::open(directory, self.store, Vec::new())?);
+        let wanted = Facts {
+            policy: self.policy.version.to_string(),
+            partitions: self.settings.partitions,
+            deployment: key::digest(&self.key),
+        };
+        match facts::read(&rocks, directory)? {
+            Some(found) => wanted.agree(&found, directory)?,
+            None => facts::write(&rocks, &wanted)?,
+        }
+        Ok(rocks)
+    }
+}
+
+/// Touchpoints and directives are the evidence: kept for ever, so that a rebuild has them. The mesh is a queue, and what
+/// everybody has read of it is deleted.
+fn cleanup_of(topic: &Topic) -> Cleanup {
+    match topic {
+        topic if [PROFILES, IDENTITY_MAP, REDIRECTS].contains(topic) => Cleanup::Compact,
+        topic if [TOUCHPOINTS, DIRECTIVES, MESH].contains(topic) => Cleanup::Delete(None),
+        _ => Cleanup::Delete(Some(KEPT_MS)),
+    }
+}
