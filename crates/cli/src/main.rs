@@ -4,6 +4,7 @@
 //! and 2 where it could not run.
 
 mod commands;
+mod configuration;
 mod input;
 mod output;
 mod progress;

@@ -1,14 +1,19 @@
 //! The commands, one file each. A new one is a file with `Args` and `run`, a variant and an arm.
 
+mod collect;
+mod config;
 mod demo;
 mod explain;
 mod fingerprint;
 mod generate;
-mod policy;
+mod lag;
+pub(crate) mod policy;
 mod reach;
 mod score;
 mod simulate;
+mod stitch;
 mod tail;
+mod topics;
 mod up;
 
 use std::process::ExitCode;
@@ -26,6 +31,11 @@ pub(crate) enum Command {
     Tail(tail::Args),
     Explain(explain::Args),
     Fingerprint(fingerprint::Args),
+    Stitch(stitch::Args),
+    Collect(collect::Args),
+    Topics(topics::Args),
+    Lag(lag::Args),
+    Config(config::Args),
 }
 
 impl Command {
@@ -42,6 +52,11 @@ impl Command {
             Self::Tail(args) => tail::run(args),
             Self::Explain(args) => explain::run(args),
             Self::Fingerprint(args) => fingerprint::run(args),
+            Self::Stitch(args) => stitch::run(&args),
+            Self::Collect(args) => collect::run(&args),
+            Self::Topics(args) => topics::run(&args),
+            Self::Lag(args) => lag::run(&args),
+            Self::Config(args) => config::run(&args),
         }
     }
 }
