@@ -1,8 +1,10 @@
 //! The census: how many there are of everything, and the fingerprint of it all, read from the state in one pass.
 
+use musubi_core::change::Snapshot;
 use musubi_core::cluster::Cluster;
 use musubi_core::fingerprint::Fingerprint;
 use musubi_core::forest::Home;
+use musubi_stitcher::topics::partition_of;
 use musubi_stitcher::{snapshot, standing_resolution};
 use musubi_store::{Rocks, Stored};
 
@@ -14,6 +16,9 @@ pub struct Census {
     /// The fingerprint of what has its home in each partition. Which home a cluster has depends on which of its roots
     /// met first, so these compare two copies of one state; the sum over all compares any two builds.
     pub partitions: Vec<Fingerprint>,
+    /// The fingerprint of the persons whose profiles stand in each partition of their topic. It is decided by their ids
+    /// alone, so these compare any two builds, part by part.
+    pub by_person: Vec<Fingerprint>,
     /// Identifiers that belong to a person.
     pub identifiers: u64,
     /// Persons, without the shared identifiers.
@@ -45,7 +50,8 @@ impl Census {
     /// [`Error::Store`].
     pub fn of(rocks: &Rocks, partitions: u32, settled: bool) -> Result<Self, Error> {
         let state = Stored(rocks.freeze());
-        let mut census = Self { settled, ..Self::default() };
+        let by_person = vec![Fingerprint::default(); partitions as usize];
+        let mut census = Self { settled, by_person, ..Self::default() };
         for partition in 0..partitions {
             let mut fingerprint = Fingerprint::default();
             state.each_cluster(partition, |_, home| {
@@ -69,14 +75,24 @@ impl Census {
         self.clusters += 1;
         for person in (0..).take(standing.anchors.len()) {
             let snapshot = snapshot(cluster, &standing, person);
-            for identifier in &snapshot.identifiers {
-                fingerprint.add_identity(identifier, snapshot.person_id);
-            }
-            fingerprint.add_profile(snapshot.person_id, snapshot.shared, &snapshot.profile);
+            let its = fingerprint_of(&snapshot);
+            *fingerprint = fingerprint.join(its);
+            let partition = partition_of(&snapshot.person_id.to_string(), self.by_person.len() as u32) as usize;
+            self.by_person[partition] = self.by_person[partition].join(its);
             self.identifiers += snapshot.identifiers.len() as u64;
             *(if snapshot.shared { &mut self.shared } else { &mut self.persons }) += 1;
         }
     }
+}
+
+/// The fingerprint of one person.
+pub(crate) fn fingerprint_of(person: &Snapshot) -> Fingerprint {
+    let mut fingerprint = Fingerprint::default();
+    for identifier in &person.identifiers {
+        fingerprint.add_identity(identifier, person.person_id);
+    }
+    fingerprint.add_profile(person.person_id, person.shared, &person.profile);
+    fingerprint
 }
 
 /// The census as it is answered and printed.

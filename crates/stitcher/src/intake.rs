@@ -11,6 +11,7 @@ use musubi_log::Delivery;
 use musubi_schema::{Parser, avro, content_digest};
 use musubi_store::codec::Decode;
 
+use crate::batch::Batch;
 use crate::machine::{Input, Ruling};
 use crate::message::Message;
 use crate::topics::{DIRECTIVES, TOUCHPOINTS};
@@ -84,6 +85,16 @@ impl Reading {
                 Ok(message) => Intake::Input(delivery.partition, Input::Message(message)),
                 Err(why) => unreadable(&why),
             }
+        }
+    }
+
+    /// Hands a touchpoint or directive to the batch. What cannot be read, or is set aside, is no evidence.
+    pub fn into_batch(&mut self, delivery: &Delivery, batch: &mut Batch<'_>) {
+        let bytes = delivery.record.value.as_deref().unwrap_or_default();
+        if delivery.topic == TOUCHPOINTS {
+            let _ = avro::decode_touchpoint(bytes, &mut self.parser).map(|touchpoint| batch.touchpoint(touchpoint));
+        } else if delivery.topic == DIRECTIVES {
+            let _ = avro::decode_directive(bytes, &mut self.parser).map(|directive| batch.directive(&directive));
         }
     }
 

@@ -9,12 +9,15 @@ mod generate;
 mod lag;
 pub(crate) mod policy;
 mod reach;
+mod rebuild;
+mod reset;
 mod score;
 mod simulate;
 mod stitch;
 mod tail;
 mod topics;
 mod up;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -36,6 +39,9 @@ pub(crate) enum Command {
     Topics(topics::Args),
     Lag(lag::Args),
     Config(config::Args),
+    Rebuild(rebuild::Args),
+    Verify(verify::Args),
+    Reset(reset::Args),
 }
 
 impl Command {
@@ -57,6 +63,9 @@ impl Command {
             Self::Topics(args) => topics::run(&args),
             Self::Lag(args) => lag::run(&args),
             Self::Config(args) => config::run(&args),
+            Self::Rebuild(args) => rebuild::run(&args),
+            Self::Verify(args) => verify::run(&args),
+            Self::Reset(args) => reset::run(&args),
         }
     }
 }

@@ -37,7 +37,7 @@ pub(crate) struct Args {
 /// Runs it.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let progress = Mutex::new(Progress::start("seeds", Some(args.seeds), args.quiet));
+    let progress = Mutex::new(Progress::counting("seeds", args.seeds, args.quiet));
     let told = |done: musubi_simulator::Progress| {
         if let Ok(mut progress) = progress.lock() {
             progress.tell(done.done, done.done);

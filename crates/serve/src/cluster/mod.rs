@@ -1,6 +1,8 @@
 //! A deployment on a Kafka cluster: any number of processes that share its topics, each with a part of the state.
 
 mod collect;
+mod evidence;
+mod rebuild;
 mod stitch;
 
 use std::path::Path;
@@ -17,6 +19,7 @@ use crate::facts::{self, Facts};
 use crate::{Error, key};
 
 pub use collect::{Collecting, collect};
+pub use rebuild::{Told, live, rebuild, verify};
 pub use stitch::{Stitching, stitch};
 
 /// How long changes and what was set aside can be read again: 30 days.
