@@ -64,10 +64,12 @@ fn base(settings: &Settings) -> ClientConfig {
     config
 }
 
-/// A consumer without a group that reads what it is told to, committed records only.
+/// A consumer that reads what it is told to, committed records only. It names the group, which librdkafka wants of whoever
+/// is assigned anything, and never joins it.
 pub(super) fn reading(settings: &Settings) -> ClientConfig {
     let mut config = base(settings);
     config
+        .set("group.id", &settings.group)
         .set("isolation.level", "read_committed")
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
@@ -92,7 +94,7 @@ pub(super) fn asking(settings: &Settings) -> ClientConfig {
 /// The member of the group. It fetches nothing.
 pub(super) fn member(settings: &Settings) -> ClientConfig {
     let mut config = reading(settings);
-    config.set("group.id", &settings.group).set("group.instance.id", &settings.instance);
+    config.set("group.instance.id", &settings.instance);
     match settings.protocol {
         Protocol::Classic => config
             .set("partition.assignment.strategy", "cooperative-sticky")
