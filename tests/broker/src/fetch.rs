@@ -156,6 +156,7 @@ fn data(read: Read, committed: bool) -> PartitionData {
 /// Earliest, latest, or by time.
 pub(crate) fn list_offsets(
     node: &Node,
+    version: i16,
     request: ListOffsetsRequest,
     refused: Option<ResponseError>,
 ) -> ListOffsetsResponse {
@@ -167,7 +168,11 @@ pub(crate) fn list_offsets(
             let answer = ListOffsetsPartitionResponse::default().with_partition_index(wanted.partition_index);
             match found {
                 Err(error) => answer.with_error_code(error.code()).with_offset(-1).with_timestamp(-1),
-                Ok((offset, time, epoch)) => answer.with_offset(offset).with_timestamp(time).with_leader_epoch(epoch),
+                Ok((offset, time, epoch)) => {
+                    // Before version 4 there was no place for the epoch.
+                    let epoch = if version < 4 { -1 } else { epoch };
+                    answer.with_offset(offset).with_timestamp(time).with_leader_epoch(epoch)
+                }
             }
         });
         let partitions = partitions.collect();

@@ -227,7 +227,7 @@ impl Connection {
             ApiKey::Metadata => served!(|request| cluster::metadata(node, version, request, refused)),
             ApiKey::DescribeCluster => encode(&cluster::describe_cluster(node), version, id),
             ApiKey::FindCoordinator => served!(|request| cluster::coordinator(node, version, request, refused)),
-            ApiKey::ListOffsets => served!(|request| fetch::list_offsets(node, request, refused)),
+            ApiKey::ListOffsets => served!(|request| fetch::list_offsets(node, version, request, refused)),
             ApiKey::OffsetForLeaderEpoch => served!(|request| fetch::epoch_ends(node, request, refused)),
             ApiKey::OffsetCommit => served!(|request| positions::commit(node, request, refused)),
             ApiKey::OffsetFetch => served!(|request| positions::fetch(node, version, request, refused)),
