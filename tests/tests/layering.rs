@@ -20,8 +20,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("simulator", &["core", "schema", "store", "log", "stitcher"]),
     ("serve", &["core", "schema", "store", "log", "stitcher"]),
     ("cli", EVERYBODY),
-    ("tests", EVERYBODY),
-    ("benches", EVERYBODY),
+    ("tests", EVERYBODY_AND_THE_BROKER),
+    ("benches", EVERYBODY_AND_THE_BROKER),
 ];
 
 /// What the tests of any crate may use beside: it makes touchpoints, and depends on nobody.
@@ -29,6 +29,21 @@ const FOR_TESTS: &str = "generator";
 
 const EVERYBODY: &[&str] =
     &["core", "schema", "channels", "registry", "store", "log", "stitcher", "simulator", "serve", "generator"];
+
+/// The test broker ships in no binary, so `cli` is not among those who may know it.
+const EVERYBODY_AND_THE_BROKER: &[&str] = &[
+    "broker",
+    "core",
+    "schema",
+    "channels",
+    "registry",
+    "store",
+    "log",
+    "stitcher",
+    "simulator",
+    "serve",
+    "generator",
+];
 
 /// What is seen at the top level by someone who lists it.
 const TOP_LEVEL: &[&str] =
