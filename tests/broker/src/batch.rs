@@ -217,7 +217,7 @@ fn unpack(codec: i16, mut packed: Bytes) -> Result<Bytes, ResponseError> {
     let plain = match codec {
         0 => return Ok(packed),
         1 => Gzip::decompress(&mut packed, |plain| Ok(plain.clone())),
-        2 => Snappy::decompress(&mut packed, |plain| Ok(plain.clone().into())),
+        2 => Snappy::decompress(&mut packed, |plain| Ok(plain.clone())),
         3 => Lz4::decompress(&mut packed, |plain| Ok(plain.clone())),
         4 => Zstd::decompress(&mut packed, |plain| Ok(plain.clone())),
         _ => return Err(ResponseError::UnsupportedCompressionType),
@@ -226,13 +226,67 @@ fn unpack(codec: i16, mut packed: Bytes) -> Result<Bytes, ResponseError> {
 }
 
 fn pack(codec: i16, plain: &[u8]) -> Option<Bytes> {
-    let mut packed = BytesMut::new();
-    let done = match codec {
-        1 => Gzip::compress(&mut packed, |to| Ok(to.put_slice(plain))),
-        2 => Snappy::compress(&mut packed, |to| Ok(to.put_slice(plain))),
-        3 => Lz4::compress(&mut packed, |to| Ok(to.put_slice(plain))),
-        4 => Zstd::compress(&mut packed, |to| Ok(to.put_slice(plain))),
-        _ => Ok(packed.put_slice(plain)),
-    };
-    done.ok().map(|()| packed.freeze())
+    /// Hands the plain bytes to a codec.
+    macro_rules! packed {
+        ($codec:ty) => {{
+            let mut packed = BytesMut::new();
+            let done = <$codec>::compress(&mut packed, |to| {
+                to.put_slice(plain);
+                Ok(())
+            });
+            done.ok().map(|()| packed.freeze())
+        }};
+    }
+    match codec {
+        1 => packed!(Gzip),
+        2 => packed!(Snappy),
+        3 => packed!(Lz4),
+        4 => packed!(Zstd),
+        _ => Some(Bytes::copy_from_slice(plain)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::records::RecordBatchDecoder;
+
+    use super::*;
+
+    #[test]
+    fn a_marker_is_a_batch_that_the_codec_reads() {
+        let mut bytes = BytesMut::new();
+        let marker = Batch { base: 41, epoch: 3, ..Batch::marker(7, 2, true, 1000) };
+        marker.write(&mut bytes);
+        let set = RecordBatchDecoder::decode(&mut bytes.freeze()).expect("a batch");
+        let record = &set.records[0];
+        assert_eq!((set.records.len(), record.offset, record.timestamp), (1, 41, 1000));
+        assert_eq!((record.control, record.transactional, record.producer_id), (true, true, 7));
+        assert_eq!(record.key.as_deref(), Some(&[0, 0, 0, 1][..]));
+        assert!(marker.commits() && !Batch::marker(7, 2, false, 0).commits());
+    }
+
+    #[test]
+    fn sequences_wrap_after_the_greatest() {
+        let mut header = BytesMut::from(&Batch::marker(1, 1, true, 0).raw[..]);
+        header[23..27].copy_from_slice(&1_i32.to_be_bytes());
+        header[53..57].copy_from_slice(&i32::MAX.to_be_bytes());
+        let batch = Batch { raw: header.freeze(), ..Batch::marker(1, 1, true, 0) };
+        assert_eq!(batch.last_sequence(), 0);
+    }
+
+    #[test]
+    fn what_is_no_batch_is_refused_and_never_a_panic() {
+        let mut whole = BytesMut::new();
+        Batch::marker(1, 1, true, 0).write(&mut whole);
+        for cut in 0..whole.len() {
+            assert_eq!(Batch::split(whole.clone().freeze().slice(..cut)).is_ok(), cut == 0, "cut at {cut}");
+        }
+        for byte in 0..whole.len() {
+            let mut torn = whole.clone();
+            torn[byte] ^= 0x80;
+            // The offset and the epoch are the log's, and not under the checksum.
+            let free = byte < 8 || (12..16).contains(&byte);
+            assert_eq!(Batch::split(torn.freeze()).is_ok(), free, "byte {byte}");
+        }
+    }
 }

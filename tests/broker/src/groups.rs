@@ -1,6 +1,7 @@
 //! The group coordinator: members, generations and rebalances of the classic protocol, static members among them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
@@ -159,6 +160,8 @@ pub(crate) struct Group {
     promised: HashMap<String, i64>,
     /// When the rebalance goes on without those that are missing, in ms since 1970.
     deadline: i64,
+    /// Until when the first rebalance waits for more members, in ms since 1970.
+    gathers_until: i64,
     pub(crate) offsets: Offsets,
 }
 
@@ -426,26 +429,31 @@ impl Group {
     /// Asks everybody to join again, unless that is under way, and goes on if all have.
     fn rebalance(&mut self, node: &Node) {
         if self.phase != Phase::PreparingRebalance {
-            let delay = if self.phase == Phase::Empty { node.settings.initial_rebalance_delay.as_millis() } else { 0 };
-            let patience = self.members.values().map(|member| member.fact.rebalance_ms).max().unwrap_or(0);
-            self.deadline = now() + if delay > 0 { i64::try_from(delay).unwrap_or(0) } else { patience };
-            for member in self.members.values_mut() {
-                if let Some(syncing) = member.syncing.take() {
-                    let _ = syncing.send(Err(ResponseError::RebalanceInProgress));
-                }
-            }
-            let first = delay > 0 && self.phase == Phase::Empty;
-            self.phase = Phase::PreparingRebalance;
-            if first {
-                return;
-            }
+            self.prepare(node);
         }
         self.complete_if_all_joined(node);
     }
 
+    fn prepare(&mut self, node: &Node) {
+        let delay = if self.phase == Phase::Empty { node.settings.initial_rebalance_delay } else { Duration::ZERO };
+        self.gathers_until = now() + i64::try_from(delay.as_millis()).unwrap_or(0);
+        self.deadline = self.gathers_until + self.patience();
+        for member in self.members.values_mut() {
+            if let Some(syncing) = member.syncing.take() {
+                let _ = syncing.send(Err(ResponseError::RebalanceInProgress));
+            }
+        }
+        self.phase = Phase::PreparingRebalance;
+    }
+
+    /// How long the slowest member may take.
+    fn patience(&self) -> i64 {
+        self.members.values().map(|member| member.fact.rebalance_ms).max().unwrap_or(0)
+    }
+
     fn complete_if_all_joined(&mut self, node: &Node) {
-        let all = self.members.values().all(|member| member.joining.is_some());
-        if self.phase == Phase::PreparingRebalance && all && self.promised.is_empty() {
+        let all = self.promised.is_empty() && self.members.values().all(|member| member.joining.is_some());
+        if self.phase == Phase::PreparingRebalance && all && self.gathers_until <= now() {
             self.complete_join(node);
         }
     }
@@ -466,8 +474,7 @@ impl Group {
         self.phase = Phase::CompletingRebalance;
         self.protocol = self.elect_protocol();
         let ids: Vec<_> = self.members.keys().cloned().collect();
-        let patience = self.members.values().map(|member| member.fact.rebalance_ms).max().unwrap_or(0);
-        self.deadline = now() + patience;
+        self.deadline = now() + self.patience();
         for id in ids {
             let joined = self.joined(&id);
             if let Some(member) = self.members.get_mut(&id) {

@@ -53,7 +53,12 @@ pub(crate) struct Journal {
     safe: BTreeMap<String, Fact>,
     tail: Vec<(u64, Line)>,
     file: Option<(PathBuf, File)>,
+    /// Lines in the file.
+    lines: usize,
 }
+
+/// Lines after which the file is written anew: an hour of transactions is a few megabytes then.
+const LONG: usize = 50_000;
 
 impl Journal {
     /// Opens the journal's file and writes it anew, without what is superseded. A torn last line is dropped.
@@ -66,7 +71,9 @@ impl Journal {
     }
 
     fn rewrite(&mut self, path: &Path) -> std::io::Result<()> {
-        let lines = self.safe.iter().map(|(key, fact)| Line { key: key.clone(), fact: Some(fact.clone()) });
+        let safe = self.safe.iter().map(|(key, fact)| Line { key: key.clone(), fact: Some(fact.clone()) });
+        let lines = safe.chain(self.tail.iter().map(|(_, line)| line.clone()));
+        self.lines = self.safe.len() + self.tail.len();
         let text: String = lines.filter_map(|line| Some(serde_json::to_string(&line).ok()? + "\n")).collect();
         let beside = path.with_extension("new");
         std::fs::write(&beside, text)?;
@@ -95,6 +102,7 @@ impl Journal {
     fn push(&mut self, stamp: u64, line: Line) {
         if let (Some((_, file)), Ok(text)) = (&mut self.file, serde_json::to_string(&line)) {
             // A broker for tests that cannot write goes on in memory, and says so.
+            self.lines += 1;
             if let Err(error) = file.write_all((text + "\n").as_bytes()) {
                 tracing::error!(%error, "the journal cannot be written");
             }
@@ -107,11 +115,18 @@ impl Journal {
         let safe = self.tail.partition_point(|(stamp, _)| *stamp < before);
         let lines: Vec<_> = self.tail.drain(..safe).collect();
         lines.into_iter().for_each(|(_, line)| self.settle(line));
+        if self.lines > LONG + 2 * self.safe.len() {
+            self.rewrite_file();
+        }
     }
 
     /// Loses what is not safe.
     pub(crate) fn lose(&mut self) {
         self.tail.clear();
+        self.rewrite_file();
+    }
+
+    fn rewrite_file(&mut self) {
         if let Some((path, _)) = self.file.take()
             && let Err(error) = self.rewrite(&path)
         {

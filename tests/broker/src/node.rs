@@ -138,12 +138,13 @@ impl Node {
 
     /// Restarts in place: connections are cut, and what is not synced is lost if that is asked for.
     pub(crate) fn restart(self: &Arc<Self>, lose: bool) {
-        if !lose {
-            self.sync();
-        }
         // First nobody is served; then the state goes back to what was safe.
         self.cut();
-        lock(&self.journal).lose();
+        if lose {
+            lock(&self.journal).lose();
+        } else {
+            self.sync();
+        }
         let synced = self.synced();
         for partition in self.topics().iter().flat_map(|topic| topic.partitions.clone()) {
             let mut log = lock(&partition.log);
