@@ -43,6 +43,19 @@ pub(crate) enum Event {
 }
 
 impl Event {
+    /// Where it is told.
+    pub(crate) const fn topic(self) -> Topic {
+        match self {
+            Self::Changed(_) => topics::PROFILE_CHANGES,
+            Self::State | Self::Gone => topics::PROFILES,
+            Self::Assigned | Self::Forgotten => topics::IDENTITY_MAP,
+            Self::Redirected | Self::Revived => topics::REDIRECTS,
+            Self::Joined | Self::Left => topics::PROFILE_IDENTIFIERS,
+            Self::TraitSet | Self::TraitRemoved => topics::PROFILE_TRAITS,
+            Self::Quarantined => topics::QUARANTINE,
+        }
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Changed(Kind::Created) => "musubi.profile.created",
@@ -71,35 +84,65 @@ impl Event {
 pub(crate) struct Letterhead {
     pub(crate) contract: Contract,
     content_type: Bytes,
-    /// `ce_source` of each topic, in the order of [`topics::ALL`].
-    sources: Vec<Bytes>,
+    sources: Sources,
+}
+
+/// `ce_source` of each topic that anything is told on.
+#[derive(Clone, Debug)]
+struct Sources {
+    changes: Bytes,
+    profiles: Bytes,
+    identities: Bytes,
+    redirects: Bytes,
+    identifiers: Bytes,
+    traits: Bytes,
+    quarantine: Bytes,
+}
+
+impl Sources {
+    fn new(source: &str) -> Self {
+        let of = |topic: Topic| Bytes::from(format!("{source}/{topic}"));
+        Self {
+            changes: of(topics::PROFILE_CHANGES),
+            profiles: of(topics::PROFILES),
+            identities: of(topics::IDENTITY_MAP),
+            redirects: of(topics::REDIRECTS),
+            identifiers: of(topics::PROFILE_IDENTIFIERS),
+            traits: of(topics::PROFILE_TRAITS),
+            quarantine: of(topics::QUARANTINE),
+        }
+    }
+
+    const fn of(&self, event: Event) -> &Bytes {
+        match event {
+            Event::Changed(_) => &self.changes,
+            Event::State | Event::Gone => &self.profiles,
+            Event::Assigned | Event::Forgotten => &self.identities,
+            Event::Redirected | Event::Revived => &self.redirects,
+            Event::Joined | Event::Left => &self.identifiers,
+            Event::TraitSet | Event::TraitRemoved => &self.traits,
+            Event::Quarantined => &self.quarantine,
+        }
+    }
 }
 
 impl Letterhead {
     pub(crate) fn new(contract: Contract) -> Self {
         let content_type = Bytes::from_static(contract.framing.content_type().as_bytes());
-        let sources = topics::ALL.iter().map(|topic| format!("{}/{topic}", contract.source).into()).collect();
+        let sources = Sources::new(&contract.source);
         Self { contract, content_type, sources }
     }
 
     /// The headers of a record: CloudEvents 1.0 in Kafka's binary mode, the person's version, and where the cause stands.
     /// Nothing in them comes from a clock or from chance: the same record said again has the same headers.
-    pub(crate) fn headers(
-        &self,
-        topic: &Topic,
-        event: Event,
-        id: Bytes,
-        subject: Bytes,
-        told: Told<'_>,
-    ) -> Vec<Header> {
+    pub(crate) fn headers(&self, event: Event, id: Bytes, subject: Bytes, told: Told<'_>) -> Vec<Header> {
         /// Eight that can be on every record, and the type of its content.
         const MOST: usize = 9;
         let mut headers = Vec::with_capacity(MOST);
         let mut add = |name: &'static str, value: Bytes| headers.push((name.into(), value));
-        let place = topics::ALL.iter().position(|one| one == topic).expect("what is said goes to one of the topics");
         add("ce_specversion", Bytes::from_static(b"1.0"));
         add("ce_id", id);
-        add("ce_source", self.sources[place].clone());
+        add("ce_source", self.sources.of(event).clone());
         add("ce_type", Bytes::from_static(event.name().as_bytes()));
         add("ce_subject", subject);
         if let Some(time) = &told.occasion.time {

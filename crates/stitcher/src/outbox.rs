@@ -10,7 +10,7 @@ use bytes::Bytes;
 use musubi_core::change::{Output, ProfileChange};
 use musubi_core::identifier::Identifier;
 use musubi_core::person::PersonId;
-use musubi_log::{Append, Delivery, Record, Topic};
+use musubi_log::{Append, Delivery, Record};
 use musubi_schema::Quarantined;
 use musubi_schema::avro::{IdentifierRow, Record as Said, TraitRow};
 use musubi_store::codec::Encode;
@@ -18,10 +18,7 @@ use musubi_store::codec::Encode;
 use crate::contract::{Event, Letterhead, Told};
 use crate::intake::Refused;
 use crate::occasion::{Occasion, Occasions};
-use crate::topics::{
-    IDENTITY_MAP, MESH, PROFILE_CHANGES, PROFILE_IDENTIFIERS, PROFILE_TRAITS, PROFILES, QUARANTINE, REDIRECTS,
-    partition_of,
-};
+use crate::topics::{MESH, partition_of};
 use crate::worker::Error;
 
 /// What a turn appends to the log.
@@ -30,11 +27,12 @@ pub(crate) struct Outbox<'a> {
     timestamp_ms: i64,
     partitions: u32,
     letterhead: &'a Letterhead,
+    /// Where values are written, to be copied at their size: most are far smaller or larger than any guess.
+    scratch: Vec<u8>,
 }
 
 /// Where a record goes and what it is called.
 struct Envelope<'a> {
-    topic: Topic,
     partition: u32,
     key: Bytes,
     id: Bytes,
@@ -44,7 +42,7 @@ struct Envelope<'a> {
 
 impl<'a> Outbox<'a> {
     pub(crate) fn new(letterhead: &'a Letterhead, partitions: u32, timestamp_ms: i64) -> Self {
-        Self { appends: Vec::new(), timestamp_ms, partitions, letterhead }
+        Self { appends: Vec::new(), timestamp_ms, partitions, letterhead, scratch: Vec::new() }
     }
 
     /// A message to another partition.
@@ -58,6 +56,7 @@ impl<'a> Outbox<'a> {
     /// All that a turn says downstream.
     pub(crate) fn outputs(&mut self, outputs: &[Output], policy_version: &str) -> Result<(), Error> {
         let occasions = Occasions::of(outputs);
+        self.appends.reserve(outputs.len());
         // Ends are said after what they lead to, so what has no change of its own belongs to the next.
         let near = |person: PersonId, place: usize| occasions.near(person, &outputs[place..]);
         for (place, output) in outputs.iter().enumerate() {
@@ -70,11 +69,11 @@ impl<'a> Outbox<'a> {
             match output {
                 Output::Change(change) => self.change(change, policy_version, occasions.get(change.person_id))?,
                 Output::Profile(snapshot) => {
-                    let envelope = self.of_person(PROFILES, occasions.get(snapshot.person_id));
+                    let envelope = self.of_person(occasions.get(snapshot.person_id));
                     self.say(envelope, Event::State, Some(Said::Profile(snapshot)))?;
                 }
                 Output::Gone(person) => {
-                    let envelope = self.of_person(PROFILES, occasions.get(*person));
+                    let envelope = self.of_person(occasions.get(*person));
                     self.say(envelope, Event::Gone, None)?;
                 }
                 Output::Identity(identifier, person) => {
@@ -90,7 +89,7 @@ impl<'a> Outbox<'a> {
     }
 
     fn change(&mut self, change: &ProfileChange, policy_version: &str, occasion: &Occasion) -> Result<(), Error> {
-        let envelope = self.of_person(PROFILE_CHANGES, occasion);
+        let envelope = self.of_person(occasion);
         self.say(envelope, Event::Changed(change.kind), Some(Said::Change(change, policy_version)))?;
         if self.letterhead.contract.rows { self.rows(change, occasion) } else { Ok(()) }
     }
@@ -99,17 +98,17 @@ impl<'a> Outbox<'a> {
     fn rows(&mut self, change: &ProfileChange, occasion: &Occasion) -> Result<(), Error> {
         let (person_id, version) = (change.person_id, change.version);
         for identifier in &change.left {
-            let envelope = self.of_row(PROFILE_IDENTIFIERS, occasion, Row::Identifier(identifier));
+            let envelope = self.of_row(occasion, Row::Identifier(identifier));
             self.say(envelope, Event::Left, None)?;
         }
         for identifier in &change.joined {
-            let envelope = self.of_row(PROFILE_IDENTIFIERS, occasion, Row::Identifier(identifier));
+            let envelope = self.of_row(occasion, Row::Identifier(identifier));
             let row = IdentifierRow { person_id, identifier, version };
             self.say(envelope, Event::Joined, Some(Said::ProfileIdentifier(&row)))?;
         }
         for field in &change.fields {
             let Some(name) = field.field.strip_prefix("traits.") else { continue };
-            let envelope = self.of_row(PROFILE_TRAITS, occasion, Row::Trait(name));
+            let envelope = self.of_row(occasion, Row::Trait(name));
             match &field.after {
                 Some(value) => {
                     let row = TraitRow { person_id, name, value, version };
@@ -127,7 +126,7 @@ impl<'a> Outbox<'a> {
         person: Option<PersonId>,
         occasion: &Occasion,
     ) -> Result<(), Error> {
-        let envelope = self.named(IDENTITY_MAP, occasion, |key| key.extend_from_slice(identifier.text().as_bytes()));
+        let envelope = self.named(occasion, |key| key.extend_from_slice(identifier.text().as_bytes()));
         match person {
             Some(person) => self.say(envelope, Event::Assigned, Some(Said::Identity(identifier, Some(person)))),
             None => self.say(envelope, Event::Forgotten, None),
@@ -135,7 +134,7 @@ impl<'a> Outbox<'a> {
     }
 
     fn redirect(&mut self, from: PersonId, to: Option<PersonId>, occasion: &Occasion) -> Result<(), Error> {
-        let envelope = self.named(REDIRECTS, occasion, |key| write_id(key, from));
+        let envelope = self.named(occasion, |key| write_id(key, from));
         match to {
             Some(to) => self.say(envelope, Event::Redirected, Some(Said::Redirect(from, Some(to)))),
             None => self.say(envelope, Event::Revived, None),
@@ -163,20 +162,20 @@ impl<'a> Outbox<'a> {
         let (id, partition) = (occasion.stem.clone(), partition_of(key, self.partitions));
         let key = Bytes::copy_from_slice(key.as_bytes());
         let subject = key.clone();
-        let envelope = Envelope { topic: QUARANTINE, partition, key, id, subject, occasion: &occasion };
+        let envelope = Envelope { partition, key, id, subject, occasion: &occasion };
         self.say(envelope, Event::Quarantined, Some(Said::Quarantined(&quarantined)))
     }
 
     /// A record about the person of the occasion.
-    fn of_person<'o>(&self, topic: Topic, occasion: &'o Occasion) -> Envelope<'o> {
+    fn of_person<'o>(&self, occasion: &'o Occasion) -> Envelope<'o> {
         let Occasion { stem, person, .. } = occasion;
         let partition = self.partition(person);
-        Envelope { topic, partition, key: person.clone(), id: stem.clone(), subject: person.clone(), occasion }
+        Envelope { partition, key: person.clone(), id: stem.clone(), subject: person.clone(), occasion }
     }
 
     /// A row of the person of the occasion: in the partition of the person, so that her rows keep their order.
-    fn of_row<'o>(&self, topic: Topic, occasion: &'o Occasion, row: Row<'_>) -> Envelope<'o> {
-        let envelope = self.named(topic, occasion, |key| {
+    fn of_row<'o>(&self, occasion: &'o Occasion, row: Row<'_>) -> Envelope<'o> {
+        let envelope = self.named(occasion, |key| {
             key.extend_from_slice(&occasion.person);
             row.write(key);
         });
@@ -184,7 +183,7 @@ impl<'a> Outbox<'a> {
     }
 
     /// A record with a key of its own. Its id is the occasion's with the key behind it.
-    fn named<'o>(&self, topic: Topic, occasion: &'o Occasion, write: impl FnOnce(&mut Vec<u8>)) -> Envelope<'o> {
+    fn named<'o>(&self, occasion: &'o Occasion, write: impl FnOnce(&mut Vec<u8>)) -> Envelope<'o> {
         const COMMON_BYTES: usize = 128;
         let mut text = Vec::with_capacity(COMMON_BYTES);
         text.extend_from_slice(&occasion.stem);
@@ -195,7 +194,7 @@ impl<'a> Outbox<'a> {
         write(&mut text);
         let id = Bytes::from(text);
         let key = id.slice(start..);
-        Envelope { topic, partition: self.partition(&key), subject: key.clone(), key, id, occasion }
+        Envelope { partition: self.partition(&key), subject: key.clone(), key, id, occasion }
     }
 
     fn partition(&self, key: &[u8]) -> u32 {
@@ -204,20 +203,19 @@ impl<'a> Outbox<'a> {
 
     /// Appends a record of an output topic; no value is a tombstone.
     fn say(&mut self, envelope: Envelope<'_>, event: Event, value: Option<Said<'_>>) -> Result<(), Error> {
-        const COMMON_BYTES: usize = 512;
-        let Envelope { topic, partition, key, id, subject, occasion } = envelope;
+        let Envelope { partition, key, id, subject, occasion } = envelope;
         let told = Told { occasion, has_value: value.is_some() };
-        let headers = self.letterhead.headers(&topic, event, id, subject, told);
+        let headers = self.letterhead.headers(event, id, subject, told);
         let value = match value {
             Some(value) => {
-                let mut bytes = Vec::with_capacity(COMMON_BYTES);
-                self.letterhead.contract.framing.encode(&value, &mut bytes)?;
-                Some(bytes.into())
+                self.scratch.clear();
+                self.letterhead.contract.framing.encode(&value, &mut self.scratch)?;
+                Some(Bytes::copy_from_slice(&self.scratch))
             }
             None => None,
         };
         let record = Record { key: Some(key), value, headers, timestamp_ms: self.timestamp_ms };
-        self.appends.push(Append { topic, partition, record });
+        self.appends.push(Append { topic: event.topic(), partition, record });
         Ok(())
     }
 }
