@@ -6,8 +6,10 @@
 
 pub mod avro;
 mod digest;
+mod framing;
 mod interner;
 mod json;
+mod json_schema;
 mod malformed;
 mod read;
 mod render;
@@ -15,10 +17,14 @@ mod render;
 mod samples;
 mod time;
 mod touchpoint;
+mod writers;
 
 pub use digest::content_digest;
+pub use framing::{Framing, Ids};
+pub use json_schema::json_schema;
 pub use malformed::{Malformed, Reason};
 pub use read::{Line, MAX_DEPTH, MAX_LINE, Parser, is_directive};
 pub use render::{Quarantined, render_change, render_identity, render_profile, render_quarantined, render_redirect};
 pub use time::{parse_time, render_time};
 pub use touchpoint::{render_directive, render_touchpoint, render_value};
+pub use writers::{Registered, Source, Unavailable, Writers};

@@ -8,6 +8,8 @@
 //! | redirect | `from`, `to` (null where the id is live again or forgotten) |
 //! | profile | `person_id`, `version`, `shared`? (only where true), `identifiers` (of `namespace`, `value`), `traits`, `computed`, `channels`, `recent`, `consent`, `first_seen`, `last_seen` (null where there was no touchpoint), `households`?, `accounts`? |
 //! | profile change | `person_id`, `version`, `kind`, `changes` (of `field`, `before`, `after`, null where absent), `joined`, `left`, `from`, `into`, `cause`, `policy_version` |
+//! | identifier of a person | `person_id`, `namespace`, `value`, `version` |
+//! | trait of a person | `person_id`, `name`, `value` (as text), `type`, `version` |
 //! | quarantine | `source`, `event_id`, `reason`, `detail`, `file`?, `line`?, `original` (or `original_base64`, where it is not UTF-8) |
 //!
 //! `computed` holds each computed trait under its name: the value itself or, where its rule is `per_channel`,
@@ -16,6 +18,7 @@
 //! and `consent.PURPOSE` one by one and `channels`, `recent`, `households`, `accounts` whole; so changes applied in
 //! order give the profile.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -26,6 +29,7 @@ use musubi_core::profile::{Activity, Change, Computed, Membership, Profile, Rece
 use musubi_core::time::Timestamp;
 use musubi_core::value::Value;
 
+use crate::avro::{IdentifierRow, TraitRow};
 use crate::json::{self, Object};
 
 /// Something set aside: what was refused, and why.
@@ -62,6 +66,41 @@ pub fn render_redirect(from: PersonId, to: Option<PersonId>, out: &mut Vec<u8>) 
     person(object.field("from"), from);
     optional_person(object.field("to"), to);
     object.close();
+}
+
+/// Appends an identifier of a person.
+pub(crate) fn render_identifier_row(row: &IdentifierRow<'_>, out: &mut Vec<u8>) {
+    let mut object = Object::open(out);
+    person(object.field("person_id"), row.person_id);
+    object.text("namespace", row.identifier.namespace_name());
+    object.text("value", row.identifier.value());
+    object.number("version", row.version);
+    object.close();
+}
+
+/// Appends a trait of a person.
+pub(crate) fn render_trait_row(row: &TraitRow<'_>, out: &mut Vec<u8>) {
+    let (kind, text) = flat(row.value);
+    let mut object = Object::open(out);
+    person(object.field("person_id"), row.person_id);
+    object.text("name", row.name);
+    object.text("value", &text);
+    object.text("type", kind);
+    object.number("version", row.version);
+    object.close();
+}
+
+/// A value in one column of text, and the word for what it was: a text as it is, everything else as JSON.
+pub(crate) fn flat(value: &Value) -> (&'static str, Cow<'_, str>) {
+    let kind = match value {
+        Value::Text(text) => return ("string", Cow::Borrowed(text)),
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::List(_) => "array",
+        Value::Map(_) => "object",
+    };
+    (kind, Cow::Owned(value.to_string()))
 }
 
 /// Appends a person's state.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use musubi_core::change::{Cause, Kind, Position, ProfileChange, Snapshot};
+use musubi_core::directive::Directive;
 use musubi_core::identifier::{DeploymentKey, Identifier, IdentifierKey, NamespaceId};
 use musubi_core::person::PersonId;
 use musubi_core::policy::Policy;
@@ -14,7 +15,8 @@ use musubi_core::decimal::Decimal;
 use musubi_core::value::Value;
 use proptest::prelude::*;
 
-use crate::Parser;
+use crate::avro::{IdentifierRow, Record, TraitRow};
+use crate::{Parser, Quarantined};
 
 /// A touchpoint with something in every field.
 pub(crate) const FULL: &str = r#"{"source":"ginza-pos","event_id":"r-1001","channel":"store","type":"order_completed","occurred_at":"2026-04-01T10:00:00+09:00","received_at":"2026-04-01T10:00:01.5+09:00","identifiers":[{"namespace":"loyalty_card","value":"4901"},{"namespace":"email","value":"Hana@example.jp"}],"traits":{"name":"花","tags":["a",null,{"deep":-1.50}]},"properties":{"total":{"amount":"12800","currency":"JPY"},"points":128.5,"big":123456789012345678901234567890},"consent":{"email_marketing":true,"sms":false},"context":{"household":"h-1","account":"acme"}}"#;
@@ -64,6 +66,57 @@ pub(crate) fn snapshot() -> Snapshot {
     let (mut identifiers, version) = (reading.identifiers, 3);
     identifiers.sort();
     Snapshot { person_id: person(1), version, shared: false, identifiers, profile }
+}
+
+pub(crate) fn directives() -> Vec<Directive> {
+    let lines = [
+        r#"{"directive":"link","directive_id":"d","source":"ops","at":"2026-04-01T10:00:00Z","identifiers":[{"namespace":"a","value":"1"},{"namespace":"b","value":"2"}]}"#,
+        r#"{"directive":"consent","directive_id":"d","source":"ops","at":"2026-04-01T10:00:00Z","identifiers":[{"namespace":"a","value":"1"}],"consent":{"sms":true}}"#,
+        r#"{"directive":"erase","directive_id":"d","source":"ops","at":"2026-04-01T10:00:00Z","identifiers":[{"namespace":"a","value":"1"}]}"#,
+    ];
+    lines.iter().map(|line| Parser::new().parse_directive(line.as_bytes()).expect("a directive")).collect()
+}
+
+/// Shows a record of every kind, most of them with something in every field, in an order that stays.
+pub(crate) fn each_record(mut show: impl FnMut(Record<'_>)) {
+    show(Record::Touchpoint(&touchpoint()));
+    directives().iter().for_each(|directive| show(Record::Directive(directive)));
+    show(Record::Change(&change(), "v1"));
+    let snapshot = snapshot();
+    show(Record::Profile(&snapshot));
+    let nobody = Snapshot { shared: true, identifiers: Vec::new(), profile: Profile::default(), ..snapshot };
+    show(Record::Profile(&nobody));
+    let identifier = identifier("email", "a@x.jp");
+    for to in [Some(person(1)), None] {
+        show(Record::Identity(&identifier, to));
+        show(Record::Redirect(person(2), to));
+    }
+    let set_aside = |line, original| Quarantined {
+        source: Some("pos"),
+        event_id: None,
+        reason: "invalid-utf8",
+        detail: "",
+        file: None,
+        line,
+        original,
+    };
+    show(Record::Quarantined(&set_aside(None, b"{}")));
+    show(Record::Quarantined(&set_aside(Some(7), b"\xff\x00")));
+    show(Record::ProfileIdentifier(&IdentifierRow { person_id: person(1), identifier: &identifier, version: 3 }));
+    for value in trait_values() {
+        show(Record::ProfileTrait(&TraitRow { person_id: person(1), name: "tags", value: &value, version: 3 }));
+    }
+}
+
+fn trait_values() -> [Value; 5] {
+    let number = |text: &str| Value::Number(text.parse().expect("a number"));
+    [
+        Value::text("花 \"x\""),
+        number("128.50"),
+        Value::Bool(true),
+        Value::List([Value::text("a"), Value::Null].into()),
+        Value::map(vec![("deep".into(), number("-1.5"))]),
+    ]
 }
 
 pub(crate) fn change() -> ProfileChange {

@@ -8,9 +8,7 @@ use musubi_core::policy::Policy;
 use musubi_log::embedded::{self, Cleanup, Compaction, Durability, Embedded, Retention, Settings, TopicSettings};
 use musubi_log::{Table, Topic};
 use musubi_stitcher::Worker;
-use musubi_stitcher::topics::{
-    ALL, DIRECTIVES, IDENTITY_MAP, INPUTS, MESH, PROFILE_CHANGES, PROFILES, QUARANTINE, REDIRECTS, TOUCHPOINTS,
-};
+use musubi_stitcher::topics::{ALL, COMPACTED, DIRECTIVES, INPUTS, MESH, PROFILE_CHANGES, QUARANTINE, TOUCHPOINTS};
 use musubi_store::{self as store, Rocks, STATE_FAMILIES, Tables};
 
 use crate::facts::{self, Facts};
@@ -194,7 +192,7 @@ fn cleanup_of(topic: &Topic) -> Cleanup {
     match topic {
         // A queue: what was heard is gone.
         topic if *topic == MESH => Cleanup::Delete(Retention { max_records: Some(0), ..Retention::default() }),
-        topic if [PROFILES, IDENTITY_MAP, REDIRECTS].contains(topic) => Cleanup::Compact(Compaction::default()),
+        topic if COMPACTED.contains(topic) => Cleanup::Compact(Compaction::default()),
         topic if [TOUCHPOINTS, DIRECTIVES, PROFILE_CHANGES, QUARANTINE].contains(topic) => kept_for_a_while(),
         _ => Cleanup::Keep,
     }

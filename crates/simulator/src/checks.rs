@@ -308,7 +308,7 @@ fn report(driver: &Driver, wanted: &Persons) -> Result<Report, Failed> {
         for delivery in read(&driver.cluster, &topic)? {
             let record = &delivery.record;
             (topic.as_str(), delivery.partition, delivery.offset, record.timestamp_ms).hash(&mut story);
-            (record.key.as_deref(), record.value.as_deref()).hash(&mut story);
+            (record.key.as_deref(), record.value.as_deref(), &record.headers).hash(&mut story);
             records += 1;
         }
     }

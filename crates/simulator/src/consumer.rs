@@ -61,7 +61,101 @@ pub(crate) fn follow(cluster: &Cluster, persons: &Persons) -> Result<(), Failed>
     let profiles = compacted(profiles);
     check_profiles(&profiles, &known, persons)?;
     check_identities(&compacted(documents(cluster, &topics::IDENTITY_MAP)?), &known, persons)?;
+    check_rows(cluster, &known, persons)?;
+    check_headers(cluster)?;
     check_redirects(&compacted(documents(cluster, &topics::REDIRECTS)?), &known, persons)
+}
+
+/// That the flat rows add up to the identity map and to the traits of every person, and that a reader who keeps the row
+/// with the greatest version of each key, and applies a tombstone only over an older one, comes to the same.
+fn check_rows(cluster: &Cluster, known: &BTreeMap<String, Known>, persons: &Persons) -> Result<(), Failed> {
+    let text = |row: &Json, name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let version = |row: &Json| row.get("version").and_then(Value::as_u64).unwrap_or_default();
+    let (mut owners, mut traits) = (BTreeMap::new(), BTreeMap::new());
+    for row in rows(cluster, &topics::PROFILE_IDENTIFIERS)?.values() {
+        let (identifier, person) = (identifier(&Value::Object(row.clone())), text(row, "person_id"));
+        if let Some(other) = owners.insert(identifier.clone(), person.clone()) {
+            return Err(Failed(format!("{identifier} has rows of {other} and of {person}")));
+        }
+    }
+    for row in rows(cluster, &topics::PROFILE_TRAITS)?.values() {
+        let person = text(row, "person_id");
+        if known.get(&person).is_none_or(|known| known.version < version(row)) {
+            return Err(Failed(format!("a row of {person} has a version that she never had: {row:?}")));
+        }
+        let value = (text(row, "type"), text(row, "value"));
+        traits.insert(format!("{person} {}", text(row, "name")), value);
+    }
+    let id = |person: &Snapshot| person.person_id.to_string();
+    let of =
+        |person: &Snapshot| person.identifiers.iter().map(|it| (it.text().to_owned(), id(person))).collect::<Vec<_>>();
+    same("the rows of identifiers", &owners, &persons.persons.iter().flat_map(of).collect())?;
+    let of = |person: &Snapshot| {
+        let shown = person.profile.visible_traits();
+        shown.map(|(name, value)| (format!("{} {name}", id(person)), flat(&value))).collect::<Vec<_>>()
+    };
+    same("the rows of traits", &traits, &persons.persons.iter().flat_map(of).collect())
+}
+
+/// A value as a row has it: its type, and its text.
+fn flat(value: &musubi_core::value::Value) -> (String, String) {
+    use musubi_core::value::Value;
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::Text(text) => return ("string".to_owned(), text.as_ref().to_owned()),
+        Value::List(_) => "array",
+        Value::Map(_) => "object",
+    };
+    (kind.to_owned(), value.to_string())
+}
+
+/// The rows of a flat topic, kept right by the versions in the headers alone.
+fn rows(cluster: &Cluster, topic: &Topic) -> Result<BTreeMap<String, Json>, Failed> {
+    let mut kept: BTreeMap<String, (u64, Option<Json>)> = BTreeMap::new();
+    let deliveries = read(cluster, topic)?;
+    // The worst order that a reader of several partitions could meet them in, but for those of one key: the last first.
+    for (delivery, (key, row)) in deliveries.iter().zip(documents(cluster, topic)?).rev() {
+        let version = note(delivery, "profile_version").and_then(|text| text.parse().ok()).unwrap_or_default();
+        if kept.get(&key).is_none_or(|(have, _)| *have < version) {
+            kept.insert(key, (version, row));
+        }
+    }
+    let by_version: BTreeMap<String, Json> = kept.into_iter().filter_map(|(key, (_, row))| Some((key, row?))).collect();
+    same("rows by offset and by version", &compacted(documents(cluster, topic)?), &by_version)?;
+    Ok(by_version)
+}
+
+/// The text of a header.
+fn note<'a>(delivery: &'a Delivery, name: &str) -> Option<&'a str> {
+    let (_, value) = delivery.record.headers.iter().find(|(have, _)| have == name)?;
+    std::str::from_utf8(value).ok()
+}
+
+/// That every record says which it is, by a name that no other has, and that a version in the headers is the one in the
+/// value.
+fn check_headers(cluster: &Cluster) -> Result<(), Failed> {
+    let mut told: BTreeMap<(String, String), Delivery> = BTreeMap::new();
+    for topic in topics::ALL.into_iter().filter(|topic| !topics::INPUTS.contains(topic)) {
+        for delivery in read(cluster, &topic)? {
+            let wanted = |name: &str| {
+                let lacks = || Failed(format!("no header `{name}` on {delivery:?}"));
+                Ok::<_, Failed>(note(&delivery, name).ok_or_else(lacks)?.to_owned())
+            };
+            for name in ["ce_specversion", "ce_type", "ce_subject"] {
+                wanted(name)?;
+            }
+            if topic != topics::QUARANTINE {
+                wanted("profile_version")?;
+            }
+            let name = (wanted("ce_source")?, wanted("ce_id")?);
+            if let Some(other) = told.insert(name, delivery.clone()) {
+                return Err(Failed(format!("two records of one name: {other:?} and {delivery:?}")));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Every state of a person that was ever published, by id and version.

@@ -7,8 +7,8 @@ use musubi_core::cluster::Observation;
 use musubi_core::identifier::DeploymentKey;
 use musubi_core::policy::Policy;
 use musubi_core::touchpoint::{EventKey, Touchpoint};
-use musubi_log::Delivery;
-use musubi_schema::{Parser, avro, content_digest};
+use musubi_log::{Delivery, Topic};
+use musubi_schema::{Malformed, Parser, Unavailable, Writers, avro, content_digest};
 use musubi_store::codec::Decode;
 
 use crate::batch::Batch;
@@ -27,6 +27,31 @@ pub struct Refused {
     pub reason: &'static str,
     /// The reason for a person to read.
     pub detail: String,
+}
+
+impl Refused {
+    fn unreadable(detail: String) -> Self {
+        Self { source: None, event_id: None, reason: "invalid-record", detail }
+    }
+
+    /// What could be read far enough to say what is wrong with it says that, and whose it is.
+    fn of(why: avro::Error) -> Self {
+        match why {
+            avro::Error::Malformed(Malformed { reason, detail, source, event_id }) => {
+                Self { source: source.map(Into::into), event_id: event_id.map(Into::into), reason, detail }
+            }
+            other => Self::unreadable(other.to_string()),
+        }
+    }
+}
+
+/// The schema of a topic that comes from outside; the mesh has none.
+fn schema_of(topic: &Topic) -> Option<avro::Topic> {
+    if *topic == TOUCHPOINTS {
+        Some(avro::Topic::Touchpoints)
+    } else {
+        (*topic == DIRECTIVES).then_some(avro::Topic::Directives)
+    }
 }
 
 /// What a record is.
@@ -48,13 +73,41 @@ pub struct Reading {
     deployment: DeploymentKey,
     partitions: u32,
     parser: Parser,
+    writers: Writers,
     unknown_namespaces: u64,
 }
 
 impl Reading {
     /// A reader for one policy, deployment and number of partitions.
     pub fn new(policy: Arc<Policy>, deployment: DeploymentKey, partitions: u32) -> Self {
-        Self { policy, deployment, partitions, parser: Parser::new(), unknown_namespaces: 0 }
+        let (parser, writers) = (Parser::new(), Writers::default());
+        Self { policy, deployment, partitions, parser, writers, unknown_namespaces: 0 }
+    }
+
+    /// The same reader, which also reads what was written under these schemas.
+    pub fn with_writers(self, writers: Writers) -> Self {
+        Self { writers, ..self }
+    }
+
+    /// Sees to it that the schemas of these records are known, before any of them is read. It may ask the network.
+    ///
+    /// # Errors
+    /// [`Unavailable`] where that could not be found out; what a record is must not depend on it.
+    pub fn prepare(&mut self, deliveries: &[Delivery]) -> Result<(), Unavailable> {
+        for delivery in deliveries {
+            if let Some(topic) = schema_of(&delivery.topic) {
+                self.writers.learn(topic, delivery.record.value.as_deref().unwrap_or_default())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A record that came in as JSON; none where it cannot be read.
+    pub fn show(&self, delivery: &Delivery) -> Option<Vec<u8>> {
+        let mut text = Vec::new();
+        let bytes = delivery.record.value.as_deref()?;
+        avro::to_json_with(schema_of(&delivery.topic)?, bytes, &self.writers, &mut text).ok()?;
+        Some(text)
     }
 
     /// The parser, for reading lines.
@@ -67,23 +120,20 @@ impl Reading {
         let position =
             Position { topic: delivery.topic.as_str().into(), partition: delivery.partition, offset: delivery.offset };
         let bytes = delivery.record.value.as_deref().unwrap_or_default();
-        let unreadable = |why: &dyn std::fmt::Display| {
-            Intake::Refused(Refused { source: None, event_id: None, reason: "invalid-record", detail: why.to_string() })
-        };
         if delivery.topic == TOUCHPOINTS {
-            match avro::decode_touchpoint(bytes, &mut self.parser) {
+            match avro::decode_touchpoint(bytes, &mut self.parser, &self.writers) {
                 Ok(touchpoint) => self.touchpoint(touchpoint, position),
-                Err(why) => unreadable(&why),
+                Err(why) => Intake::Refused(Refused::of(why)),
             }
         } else if delivery.topic == DIRECTIVES {
-            match avro::decode_directive(bytes, &mut self.parser) {
+            match avro::decode_directive(bytes, &mut self.parser, &self.writers) {
                 Ok(directive) => self.directive(&directive, position),
-                Err(why) => unreadable(&why),
+                Err(why) => Intake::Refused(Refused::of(why)),
             }
         } else {
             match Message::decode(&mut &bytes[..]) {
                 Ok(message) => Intake::Input(delivery.partition, Input::Message(message)),
-                Err(why) => unreadable(&why),
+                Err(why) => Intake::Refused(Refused::unreadable(why.to_string())),
             }
         }
     }
@@ -92,9 +142,11 @@ impl Reading {
     pub fn into_batch(&mut self, delivery: &Delivery, batch: &mut Batch<'_>) {
         let bytes = delivery.record.value.as_deref().unwrap_or_default();
         if delivery.topic == TOUCHPOINTS {
-            let _ = avro::decode_touchpoint(bytes, &mut self.parser).map(|touchpoint| batch.touchpoint(touchpoint));
+            let _ = avro::decode_touchpoint(bytes, &mut self.parser, &self.writers)
+                .map(|touchpoint| batch.touchpoint(touchpoint));
         } else if delivery.topic == DIRECTIVES {
-            let _ = avro::decode_directive(bytes, &mut self.parser).map(|directive| batch.directive(&directive));
+            let _ = avro::decode_directive(bytes, &mut self.parser, &self.writers)
+                .map(|directive| batch.directive(&directive));
         }
     }
 

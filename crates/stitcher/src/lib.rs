@@ -5,10 +5,13 @@
 //! which disk is beneath it.
 
 mod batch;
+mod contract;
 mod intake;
 mod machine;
 mod memory;
 mod message;
+mod occasion;
+mod outbox;
 mod publish;
 mod replica;
 pub mod topics;
@@ -18,6 +21,7 @@ mod work;
 mod worker;
 
 pub use batch::{Batch, Persons};
+pub use contract::Contract;
 pub use intake::{Intake, Reading, Refused};
 pub use machine::{Alert, Effects, Input, Machine, Options, Ruling, Verdict};
 pub use memory::Capacity;

@@ -17,6 +17,10 @@ pub const PROFILES: Topic = Topic::constant("profiles");
 pub const IDENTITY_MAP: Topic = Topic::constant("identity-map");
 /// Where an id that is no longer live leads, keyed by that id; compacted.
 pub const REDIRECTS: Topic = Topic::constant("redirects");
+/// The identifiers of each person, a row for each, keyed by `person_id|namespace:value`; compacted.
+pub const PROFILE_IDENTIFIERS: Topic = Topic::constant("profile-identifiers");
+/// The traits of each person, a row for each, keyed by `person_id|name`; compacted.
+pub const PROFILE_TRAITS: Topic = Topic::constant("profile-traits");
 /// What was set aside, with the reason, keyed by source.
 pub const QUARANTINE: Topic = Topic::constant("quarantine");
 
@@ -24,9 +28,22 @@ pub const QUARANTINE: Topic = Topic::constant("quarantine");
 /// on its way between partitions before what is new.
 pub const INPUTS: [Topic; 3] = [DIRECTIVES, MESH, TOUCHPOINTS];
 
+/// The topics on which only the newest record of each key is kept.
+pub const COMPACTED: [Topic; 5] = [PROFILES, IDENTITY_MAP, REDIRECTS, PROFILE_IDENTIFIERS, PROFILE_TRAITS];
+
 /// Every topic.
-pub const ALL: [Topic; 8] =
-    [TOUCHPOINTS, DIRECTIVES, MESH, PROFILE_CHANGES, PROFILES, IDENTITY_MAP, REDIRECTS, QUARANTINE];
+pub const ALL: [Topic; 10] = [
+    TOUCHPOINTS,
+    DIRECTIVES,
+    MESH,
+    PROFILE_CHANGES,
+    PROFILES,
+    IDENTITY_MAP,
+    REDIRECTS,
+    PROFILE_IDENTIFIERS,
+    PROFILE_TRAITS,
+    QUARANTINE,
+];
 
 /// The partition of a record with this key, of `partitions`: Kafka's default partitioner.
 pub fn partition_of(key: &str, partitions: u32) -> u32 {

@@ -8,17 +8,16 @@ use musubi_core::identifier::DeploymentKey;
 use musubi_core::policy::Policy;
 use musubi_core::touchpoint::Rejection;
 use musubi_log::{
-    Append, Budget, CommitError, Committed, Delivery, Lease, Log, Mutation, Mutations, Offset, Polled, Record, Table,
-    Topic, Transaction,
+    Append, Budget, CommitError, Committed, Delivery, Lease, Log, Mutation, Mutations, Offset, Polled, Table, Topic,
+    Transaction,
 };
-use musubi_schema::Quarantined;
-use musubi_schema::avro;
-use musubi_store::codec::Encode;
+use musubi_schema::{Unavailable, Writers, avro};
 use musubi_store::{self as store, Stored, Tables, Writer, keys};
 
+use crate::contract::{Contract, Letterhead};
 use crate::intake::{Intake, Reading, Refused};
 use crate::machine::{Alert, Input, Machine, Options, Verdict};
-use crate::topics::{IDENTITY_MAP, MESH, PROFILE_CHANGES, PROFILES, QUARANTINE, REDIRECTS, partition_of};
+use crate::outbox::Outbox;
 
 /// Why a turn failed.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +31,9 @@ pub enum Error {
     /// A record could not be encoded.
     #[error(transparent)]
     Encode(#[from] avro::Error),
+    /// A schema that records were written under could not be had: they wait until it can.
+    #[error(transparent)]
+    Schema(#[from] Unavailable),
 }
 
 /// A store that a worker keeps up to date itself, where its log does not.
@@ -70,6 +72,7 @@ pub struct Worker<L, T> {
     reading: Reading,
     partitions: u32,
     policy: Arc<Policy>,
+    letterhead: Letterhead,
 }
 
 impl<L: Log, T: Store> Worker<L, T> {
@@ -84,7 +87,17 @@ impl<L: Log, T: Store> Worker<L, T> {
     ) -> Self {
         let machine = Machine::new(Arc::clone(&policy), partitions, Stored(tables), options);
         let reading = Reading::new(Arc::clone(&policy), deployment, partitions);
-        Self { log, machine, reading, partitions, policy }
+        let letterhead = Letterhead::new(Contract::default());
+        Self { log, machine, reading, partitions, policy, letterhead }
+    }
+
+    /// The same worker, which writes by this contract and reads what was written under these schemas. Without, it writes
+    /// single objects and knows no schema by a number.
+    pub fn with_contract(mut self, contract: Contract, mut writers: Writers) -> Self {
+        writers.add_ours(&contract.framing);
+        self.letterhead = Letterhead::new(contract);
+        self.reading = self.reading.with_writers(writers);
+        self
     }
 
     /// The partitions that it holds.
@@ -132,16 +145,17 @@ impl<L: Log, T: Store> Worker<L, T> {
 
     /// Decides a batch: the state is changed in memory only.
     fn decide(&mut self, deliveries: &[Delivery]) -> Result<(Transaction, Turn), Error> {
+        self.reading.prepare(deliveries)?;
         let mut turn = Turn { records: deliveries.len(), ..Turn::default() };
-        let mut out = Outbox { appends: Vec::new(), timestamp_ms: 0, partitions: self.partitions };
-        out.timestamp_ms = deliveries.iter().map(|delivery| delivery.record.timestamp_ms).max().unwrap_or_default();
+        let newest = deliveries.iter().map(|delivery| delivery.record.timestamp_ms).max().unwrap_or_default();
+        let mut out = Outbox::new(&self.letterhead, self.partitions, newest);
         let mut inputs = Vec::with_capacity(deliveries.len());
         let mut touchpoints = Vec::new();
         for delivery in deliveries {
             match self.reading.record(delivery) {
                 Intake::Refused(refused) => {
                     turn.quarantined += 1;
-                    out.quarantine(&refused, delivery)?;
+                    out.quarantine(&refused, delivery, self.reading.show(delivery).as_deref())?;
                 }
                 // Keyed otherwise than we would have: one hop more, and right all the same.
                 Intake::Input(owner, Input::Touchpoint { .. } | Input::Directive(_)) if owner != delivery.partition => {
@@ -164,8 +178,8 @@ impl<L: Log, T: Store> Worker<L, T> {
                 Verdict::Forgotten => turn.forgotten += 1,
                 Verdict::Rejected(rejection) => {
                     turn.quarantined += 1;
-                    let refused = self.refuse(delivery, *rejection);
-                    out.quarantine(&refused, delivery)?;
+                    let refused = refuse(&mut self.reading, delivery, *rejection);
+                    out.quarantine(&refused, delivery, self.reading.show(delivery).as_deref())?;
                 }
             }
         }
@@ -173,26 +187,13 @@ impl<L: Log, T: Store> Worker<L, T> {
             turn.messages += 1;
             out.message(*partition, message);
         }
-        for output in &effects.outputs {
-            out.output(output, &self.policy.version)?;
-        }
+        out.outputs(&effects.outputs, &self.policy.version)?;
         let mut state = State::default();
         self.machine.write(&mut state);
         turn.outputs = effects.outputs;
         turn.alerts = effects.alerts;
         let transaction = Transaction { inputs: positions(deliveries), outputs: out.appends, state: state.0 };
         Ok((transaction, turn))
-    }
-
-    /// A touchpoint that was refused where it came in. It is read once more: to keep every name at hand would cost more.
-    fn refuse(&mut self, delivery: &Delivery, rejection: Rejection) -> Refused {
-        let (source, event_id) = match self.reading.record(delivery) {
-            Intake::Input(_, Input::Touchpoint { observation, .. }) => {
-                (Some(observation.effect.source), Some(observation.effect.event_id))
-            }
-            Intake::Input(..) | Intake::Refused(_) => (None, None),
-        };
-        Refused { source, event_id, reason: rejection.reason(), detail: String::new() }
     }
 
     /// After a commit that failed or may have failed: what is in memory is no longer to be believed.
@@ -247,6 +248,17 @@ impl<L: Log, T: Store> Worker<L, T> {
     }
 }
 
+/// A touchpoint that was refused where it came in. It is read once more: to keep every name at hand would cost more.
+fn refuse(reading: &mut Reading, delivery: &Delivery, rejection: Rejection) -> Refused {
+    let (source, event_id) = match reading.record(delivery) {
+        Intake::Input(_, Input::Touchpoint { observation, .. }) => {
+            (Some(observation.effect.source), Some(observation.effect.event_id))
+        }
+        Intake::Input(..) | Intake::Refused(_) => (None, None),
+    };
+    Refused { source, event_id, reason: rejection.reason(), detail: String::new() }
+}
+
 /// Where each partition of each topic is to be read next.
 fn positions(deliveries: &[Delivery]) -> Vec<musubi_log::Position> {
     let mut next: BTreeMap<(&Topic, u32), Offset> = BTreeMap::new();
@@ -297,75 +309,5 @@ impl Store for store::InMemory {
 impl Store for store::Rocks {
     fn apply(&mut self, state: &Mutations) -> Result<(), store::Error> {
         self.write(|batch| replay(state.sorted(), batch))
-    }
-}
-
-/// What a turn appends to the log.
-struct Outbox {
-    appends: Vec<Append>,
-    timestamp_ms: i64,
-    partitions: u32,
-}
-
-impl Outbox {
-    fn message(&mut self, partition: u32, message: &crate::message::Message) {
-        let mut bytes = Vec::with_capacity(256);
-        message.encode(&mut bytes);
-        let record = Record { value: Some(bytes.into()), timestamp_ms: self.timestamp_ms, ..Record::default() };
-        self.appends.push(Append { topic: MESH, partition, record });
-    }
-
-    fn output(&mut self, output: &Output, policy_version: &str) -> Result<(), Error> {
-        let (topic, key, value) = match output {
-            Output::Change(change) => {
-                let record = avro::Record::Change(change, policy_version);
-                (PROFILE_CHANGES, change.person_id.to_string(), Some(record))
-            }
-            Output::Profile(snapshot) => {
-                (PROFILES, snapshot.person_id.to_string(), Some(avro::Record::Profile(snapshot)))
-            }
-            Output::Gone(person) => (PROFILES, person.to_string(), None),
-            Output::Identity(identifier, person) => {
-                let record = person.map(|person| avro::Record::Identity(identifier, Some(person)));
-                (IDENTITY_MAP, identifier.text().to_owned(), record)
-            }
-            Output::Redirect(from, to) => {
-                (REDIRECTS, from.to_string(), to.map(|to| avro::Record::Redirect(*from, Some(to))))
-            }
-        };
-        self.append(topic, &key, value)
-    }
-
-    fn quarantine(&mut self, refused: &Refused, delivery: &Delivery) -> Result<(), Error> {
-        let original = delivery.record.value.as_deref().unwrap_or_default();
-        let mut readable = Vec::new();
-        // What came in as a touchpoint is shown as one; what cannot be read stays the bytes it was.
-        let text = avro::to_json(avro::Topic::Touchpoints, original, &mut readable).is_ok();
-        let quarantined = Quarantined {
-            source: refused.source.as_deref(),
-            event_id: refused.event_id.as_deref(),
-            reason: refused.reason,
-            detail: &refused.detail,
-            file: None,
-            line: None,
-            original: if text { &readable } else { original },
-        };
-        let key = refused.source.as_deref().unwrap_or_default();
-        self.append(QUARANTINE, key, Some(avro::Record::Quarantined(&quarantined)))
-    }
-
-    /// A record of an output topic; no value is a tombstone.
-    fn append(&mut self, topic: Topic, key: &str, value: Option<avro::Record<'_>>) -> Result<(), Error> {
-        let partition = partition_of(key, self.partitions);
-        let record = match value {
-            Some(value) => {
-                let mut bytes = Vec::with_capacity(512);
-                value.encode(&mut bytes)?;
-                Record::new(key.as_bytes().to_vec(), bytes, self.timestamp_ms)
-            }
-            None => Record::tombstone(key.as_bytes().to_vec(), self.timestamp_ms),
-        };
-        self.appends.push(Append { topic, partition, record });
-        Ok(())
     }
 }

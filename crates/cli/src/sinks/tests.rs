@@ -114,7 +114,7 @@ fn names(folder: &Path) -> Result<Vec<String>> {
 
 fn json(record: &Record<'_>) -> Result<Value> {
     let mut line = Vec::new();
-    ndjson::render(record, &mut line);
+    record.render(&mut line);
     Ok(serde_json::from_slice(&line)?)
 }
 

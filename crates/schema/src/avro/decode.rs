@@ -1,4 +1,5 @@
-//! Records of the topics, decoded: touchpoints and directives to values of the core, all of them to JSON.
+//! Records of the topics, decoded from whatever framing: touchpoints and directives to values of the core, all of them
+//! to JSON.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,20 +11,26 @@ use musubi_core::touchpoint::Touchpoint;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{Error, HEADER, Topic, codec};
+use super::{Error, Topic, Writer, codec};
+use crate::framing::Form;
 use crate::json::{self, Object};
 use crate::malformed::{Fault, Malformed, Reason};
 use crate::read::{Parser, malformed, order};
 use crate::render::{self, Quarantined};
 use crate::time::of_our_centuries;
+use crate::writers::{Found, Writers};
 
-/// The touchpoint of a single object, held to the same rules as a line of JSON, since any client may produce.
-/// `parser` lends the names that it has seen, and may read JSON lines between.
+/// The touchpoint of a record in any [framing](crate::Framing), held to the same rules as a line of JSON, since any
+/// client may produce. `parser` lends the names that it has seen, and may read JSON lines between; `writers` has the
+/// schemas that are known by number.
 ///
 /// # Errors
 /// [`Error`] where the bytes are no touchpoint under any schema that we know.
-pub fn decode_touchpoint(bytes: &[u8], parser: &mut Parser) -> Result<Touchpoint, Error> {
-    let wire: TouchpointWire = read(Topic::Touchpoints, bytes)?;
+pub fn decode_touchpoint(bytes: &[u8], parser: &mut Parser, writers: &Writers) -> Result<Touchpoint, Error> {
+    let wire: TouchpointWire = match read(Topic::Touchpoints, bytes, writers)? {
+        Read::Wire(wire) => wire,
+        Read::Json(text) => return Ok(parser.parse_touchpoint(text)?),
+    };
     let (source, event_id) = (parser.share(&wire.source), Arc::<str>::from(wire.event_id.as_str()));
     touchpoint(wire, parser).map_err(|refused| Error::Malformed(refused.of(&source, &event_id)))
 }
@@ -48,12 +55,15 @@ fn touchpoint(wire: TouchpointWire, parser: &mut Parser) -> Result<Touchpoint, M
     })
 }
 
-/// The directive of a single object, likewise.
+/// The directive of a record, likewise.
 ///
 /// # Errors
 /// [`Error`] where the bytes are no directive under any schema that we know.
-pub fn decode_directive(bytes: &[u8], parser: &mut Parser) -> Result<Directive, Error> {
-    let wire: DirectiveWire = read(Topic::Directives, bytes)?;
+pub fn decode_directive(bytes: &[u8], parser: &mut Parser, writers: &Writers) -> Result<Directive, Error> {
+    let wire: DirectiveWire = match read(Topic::Directives, bytes, writers)? {
+        Read::Wire(wire) => wire,
+        Read::Json(text) => return Ok(parser.parse_directive(text)?),
+    };
     let (source, directive_id) = (parser.share(&wire.source), Arc::<str>::from(wire.directive_id.as_str()));
     directive(wire, parser).map_err(|refused| Error::Malformed(refused.of(&source, &directive_id)))
 }
@@ -91,47 +101,84 @@ fn refused(fault: Fault) -> Malformed {
 /// # Errors
 /// [`Error`] where the bytes are no record of the topic under any schema that we know.
 pub fn to_json(topic: Topic, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+    to_json_with(topic, bytes, &Writers::default(), out)
+}
+
+/// The same, with the schemas that are known by number.
+///
+/// # Errors
+/// [`Error`] where the bytes are no record of the topic under any schema that we know.
+pub fn to_json_with(topic: Topic, bytes: &[u8], writers: &Writers, out: &mut Vec<u8>) -> Result<(), Error> {
+    let parser = &mut Parser::new();
     match topic {
-        Topic::Touchpoints => crate::render_touchpoint(&decode_touchpoint(bytes, &mut Parser::new())?, out),
-        Topic::Directives => crate::render_directive(&decode_directive(bytes, &mut Parser::new())?, out),
-        Topic::Quarantine => {
-            let wire: QuarantinedWire = read(topic, bytes)?;
-            render::render_quarantined(&wire.quarantined(), out);
-        }
-        Topic::ProfileChanges | Topic::Profiles | Topic::IdentityMap | Topic::Redirects => {
-            show(&read_value(topic, bytes)?, Shown::Value, out);
-        }
+        Topic::Touchpoints => crate::render_touchpoint(&decode_touchpoint(bytes, parser, writers)?, out),
+        Topic::Directives => crate::render_directive(&decode_directive(bytes, parser, writers)?, out),
+        Topic::Quarantine => match read::<QuarantinedWire>(topic, bytes, writers)? {
+            Read::Wire(wire) => render::render_quarantined(&wire.quarantined(), out),
+            Read::Json(text) => copy(text, out)?,
+        },
+        Topic::ProfileChanges
+        | Topic::Profiles
+        | Topic::IdentityMap
+        | Topic::Redirects
+        | Topic::ProfileIdentifiers
+        | Topic::ProfileTraits => match read_value(topic, bytes, writers)? {
+            Read::Wire(value) => show(&value, Shown::Value, out),
+            Read::Json(text) => copy(text, out)?,
+        },
     }
     Ok(())
 }
 
-/// The header and the body of a single object.
-fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), Error> {
-    const MARKER: [u8; 2] = [0xc3, 0x01];
-    match bytes.split_at_checked(HEADER) {
-        Some((header, body)) if header.starts_with(&MARKER) => Ok((header, body)),
-        Some(_) | None => Err(Error::NotSingleObject),
+/// Appends JSON as it stands, once it is known to be JSON.
+fn copy(text: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+    let text = text.trim_ascii();
+    let read = serde_json::from_slice::<serde::de::IgnoredAny>(text);
+    let detail = read
+        .err()
+        .map(|why| why.to_string())
+        .or_else(|| text.contains(&b'\n').then(|| "more than one line".to_owned()));
+    match detail {
+        None => out.extend_from_slice(text),
+        Some(detail) => return Err(refused(Fault { reason: Reason::InvalidJson, detail }).into()),
     }
+    Ok(())
 }
 
-/// A record by serde. What was written under an earlier schema takes the long way round.
-fn read<T: DeserializeOwned>(topic: Topic, bytes: &[u8]) -> Result<T, Error> {
-    let (header, mut body) = split(bytes)?;
-    let codec = codec(topic);
-    if header == codec.header {
-        return Ok(codec.reader.read_deser(&mut body)?);
-    }
-    Ok(apache_avro::from_value(&read_value(topic, bytes)?)?)
+/// What a record holds.
+enum Read<'a, T> {
+    /// Avro, read.
+    Wire(T),
+    /// JSON, not read yet.
+    Json(&'a [u8]),
 }
 
-fn read_value(topic: Topic, bytes: &[u8]) -> Result<Avro, Error> {
-    let (header, mut body) = split(bytes)?;
-    let codec = codec(topic);
-    let earlier = || codec.predecessors.iter().find(|(of, _)| of == header).map(|(_, reader)| reader);
-    let reader = if header == codec.header { Some(&codec.reader) } else { earlier() };
-    match reader {
-        Some(reader) => Ok(reader.read_value(&mut body)?),
-        None => Err(Error::UnknownSchema { topic: topic.name(), fingerprint: fingerprint(header) }),
+/// A record by serde. What was written under another schema takes the long way round.
+fn read<'a, T: DeserializeOwned>(topic: Topic, bytes: &'a [u8], writers: &Writers) -> Result<Read<'a, T>, Error> {
+    Ok(match found(topic, bytes, writers)? {
+        Found::Ours(mut body) => Read::Wire(codec(topic).reader.read_deser(&mut body)?),
+        Found::Value(value) => Read::Wire(apache_avro::from_value(&value)?),
+        Found::Json(text) => Read::Json(text),
+    })
+}
+
+fn read_value<'a>(topic: Topic, bytes: &'a [u8], writers: &Writers) -> Result<Read<'a, Avro>, Error> {
+    Ok(match found(topic, bytes, writers)? {
+        Found::Ours(mut body) => Read::Wire(codec(topic).reader.read_value(&mut body)?),
+        Found::Value(value) => Read::Wire(value),
+        Found::Json(text) => Read::Json(text),
+    })
+}
+
+fn found<'a>(topic: Topic, bytes: &'a [u8], writers: &Writers) -> Result<Found<'a>, Error> {
+    match Form::of(bytes)? {
+        Form::Object(header, mut body) => match codec(topic).writer_of(header) {
+            Some(Writer::Ours) => Ok(Found::Ours(body)),
+            Some(Writer::Earlier(reader)) => Ok(Found::Value(reader.read_value(&mut body)?)),
+            None => Err(Error::UnknownSchema { topic: topic.name(), fingerprint: fingerprint(header) }),
+        },
+        Form::Numbered(id, body) => writers.read(topic, id, body),
+        Form::Json(text) => Ok(Found::Json(text)),
     }
 }
 
@@ -221,7 +268,7 @@ fn consent(consent: &BTreeMap<String, bool>, parser: &mut Parser) -> Vec<(Arc<st
 
 /// How a field is shown in JSON.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Shown {
+pub(crate) enum Shown {
     /// By its type.
     Value,
     /// As it stands: it is JSON already.
@@ -230,7 +277,7 @@ enum Shown {
     IfAny,
 }
 
-fn shown(field: &str) -> Shown {
+pub(crate) fn shown(field: &str) -> Shown {
     match field {
         "traits" | "computed" | "properties" | "before" | "after" => Shown::Json,
         "shared" | "households" | "accounts" => Shown::IfAny,

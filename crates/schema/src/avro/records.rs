@@ -1,5 +1,6 @@
 //! The records of the topics, encoded.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use apache_avro::types::Value;
@@ -33,6 +34,34 @@ pub enum Record<'a> {
     Redirect(PersonId, Option<PersonId>),
     /// What was set aside.
     Quarantined(&'a Quarantined<'a>),
+    /// An identifier of a person.
+    ProfileIdentifier(&'a IdentifierRow<'a>),
+    /// A trait of a person.
+    ProfileTrait(&'a TraitRow<'a>),
+}
+
+/// An identifier as one row of a person: it joined with this version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdentifierRow<'a> {
+    /// Whose it is.
+    pub person_id: PersonId,
+    /// The identifier.
+    pub identifier: &'a Identifier,
+    /// The person's version.
+    pub version: u64,
+}
+
+/// A trait as one row of a person: it got its value with this version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraitRow<'a> {
+    /// Whose it is.
+    pub person_id: PersonId,
+    /// The name of the trait.
+    pub name: &'a str,
+    /// Its value.
+    pub value: &'a musubi_core::value::Value,
+    /// The person's version.
+    pub version: u64,
 }
 
 impl Record<'_> {
@@ -46,6 +75,24 @@ impl Record<'_> {
             Self::Identity(..) => Topic::IdentityMap,
             Self::Redirect(..) => Topic::Redirects,
             Self::Quarantined(_) => Topic::Quarantine,
+            Self::ProfileIdentifier(_) => Topic::ProfileIdentifiers,
+            Self::ProfileTrait(_) => Topic::ProfileTraits,
+        }
+    }
+
+    /// Appends it as JSON on one line, without the line's end: what [`render_profile`](crate::render_profile) and its
+    /// like give.
+    pub fn render(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Touchpoint(touchpoint) => crate::render_touchpoint(touchpoint, out),
+            Self::Directive(directive) => crate::render_directive(directive, out),
+            Self::Change(change, policy_version) => render::render_change(change, policy_version, out),
+            Self::Profile(snapshot) => render::render_profile(snapshot, out),
+            Self::Identity(identifier, person) => render::render_identity(identifier, *person, out),
+            Self::Redirect(from, to) => render::render_redirect(*from, *to, out),
+            Self::Quarantined(quarantined) => render::render_quarantined(quarantined, out),
+            Self::ProfileIdentifier(row) => render::render_identifier_row(row, out),
+            Self::ProfileTrait(row) => render::render_trait_row(row, out),
         }
     }
 
@@ -55,10 +102,14 @@ impl Record<'_> {
     /// [`Error::Avro`] where the record does not fit its schema, which for records of the core does not happen. Nothing
     /// is appended then.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), Error> {
-        let codec = codec(self.topic());
+        self.encode_after(&codec(self.topic()).header, out)
+    }
+
+    /// Appends these bytes and the Avro body, or nothing.
+    pub(crate) fn encode_after(&self, header: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         let start = out.len();
-        out.extend_from_slice(&codec.header);
-        let written = codec.writer.write_ser(out, self).map(|_| ());
+        out.extend_from_slice(header);
+        let written = codec(self.topic()).writer.write_ser(out, self).map(|_| ());
         if written.is_err() {
             out.truncate(start);
         }
@@ -92,6 +143,8 @@ impl Serialize for Record<'_> {
             .serialize(serializer),
             Self::Redirect(from, to) => RedirectWire { from: text(*from), to: to.map(text) }.serialize(serializer),
             Self::Quarantined(quarantined) => QuarantinedWire::of(quarantined).serialize(serializer),
+            Self::ProfileIdentifier(row) => IdentifierRowWire::of(row).serialize(serializer),
+            Self::ProfileTrait(row) => TraitRowWire::of(row).serialize(serializer),
         }
     }
 }
@@ -381,5 +434,38 @@ impl<'a> QuarantinedWire<'a> {
             line: quarantined.line.map(long),
             original: quarantined.original,
         }
+    }
+}
+
+#[derive(serde::Serialize)]
+#[serde(rename = "ProfileIdentifier")]
+struct IdentifierRowWire<'a> {
+    person_id: String,
+    namespace: &'a str,
+    value: &'a str,
+    version: i64,
+}
+
+impl<'a> IdentifierRowWire<'a> {
+    fn of(row: &IdentifierRow<'a>) -> Self {
+        let (namespace, value) = (row.identifier.namespace_name(), row.identifier.value());
+        Self { person_id: text(row.person_id), namespace, value, version: long(row.version) }
+    }
+}
+
+#[derive(serde::Serialize)]
+#[serde(rename = "ProfileTrait")]
+struct TraitRowWire<'a> {
+    person_id: String,
+    name: &'a str,
+    value: Cow<'a, str>,
+    r#type: &'static str,
+    version: i64,
+}
+
+impl<'a> TraitRowWire<'a> {
+    fn of(row: &TraitRow<'a>) -> Self {
+        let (r#type, value) = render::flat(row.value);
+        Self { person_id: text(row.person_id), name: row.name, value, r#type, version: long(row.version) }
     }
 }

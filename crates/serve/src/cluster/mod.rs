@@ -12,7 +12,7 @@ use musubi_core::identifier::DeploymentKey;
 use musubi_core::policy::Policy;
 use musubi_log::kafka::{self, Cleanup, Planned, Settings};
 use musubi_log::{Table, Topic};
-use musubi_stitcher::topics::{ALL, DIRECTIVES, IDENTITY_MAP, INPUTS, MESH, PROFILES, REDIRECTS, TOUCHPOINTS};
+use musubi_stitcher::topics::{ALL, COMPACTED, DIRECTIVES, INPUTS, MESH, TOUCHPOINTS};
 use musubi_store::{self as store, Rocks, STATE_FAMILIES};
 
 use crate::facts::{self, Facts};
@@ -97,7 +97,7 @@ impl Cluster {
 /// everybody has read of it is deleted.
 fn cleanup_of(topic: &Topic) -> Cleanup {
     match topic {
-        topic if [PROFILES, IDENTITY_MAP, REDIRECTS].contains(topic) => Cleanup::Compact,
+        topic if COMPACTED.contains(topic) => Cleanup::Compact,
         topic if [TOUCHPOINTS, DIRECTIVES, MESH].contains(topic) => Cleanup::Delete(None),
         _ => Cleanup::Delete(Some(KEPT_MS)),
     }

@@ -15,7 +15,6 @@ use super::columns::{
 };
 use super::pieces;
 use super::rows::Columns;
-use crate::sinks::ndjson;
 
 /// The columns that are JSON text, as they stand in a rendered profile.
 const JSON: [&str; 7] = ["traits", "computed", "channels", "recent", "consent", "households", "accounts"];
@@ -102,6 +101,6 @@ impl Profiles {
 /// The record as NDJSON has it.
 pub(super) fn render<'a>(record: &Record<'_>, out: &'a mut Vec<u8>) -> &'a str {
     out.clear();
-    ndjson::render(record, out);
+    record.render(out);
     std::str::from_utf8(out).expect("JSON is made of texts")
 }

@@ -55,6 +55,7 @@ pub(super) fn of(topic: Topic) -> Box<dyn Rows> {
         Topic::Redirects => Gathered::<Redirects>::empty(),
         Topic::Quarantine => Gathered::<Quarantine>::empty(),
         Topic::Touchpoints | Topic::Directives => unreachable!("a run reads `{}` and writes none", topic.name()),
+        Topic::ProfileIdentifiers | Topic::ProfileTraits => unreachable!("a run writes `profiles` and no flat rows"),
     }
 }
 
