@@ -5,7 +5,7 @@ use musubi_core::cluster::Cluster;
 use musubi_core::fingerprint::Fingerprint;
 use musubi_core::forest::Home;
 use musubi_core::policy::Policy;
-use musubi_core::resolve::resolve;
+use musubi_core::resolve::{Decision, decide};
 use musubi_stitcher::{snapshot, standing_resolution};
 use musubi_store::{Rocks, Stored};
 
@@ -56,7 +56,9 @@ fn write_cluster(cluster: &Cluster, policy: &Policy, sinks: &mut Sinks, standing
         }
     }
     if !cluster.plain {
-        standing.refused_links += resolve(cluster, policy).refusals.len() as u64;
+        if let Decision::Full(resolution) = decide(cluster, policy) {
+            standing.refused_links += resolution.refusals.len() as u64;
+        }
     }
     Ok(())
 }

@@ -3,7 +3,6 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::sorted;
 use crate::policy::Limits;
 use crate::time::Timestamp;
 use crate::touchpoint::Effect;
@@ -31,13 +30,21 @@ pub(super) fn keep(limits: &Limits) -> usize {
     usize::try_from(limits.recent_touchpoints).unwrap_or(usize::MAX)
 }
 
-/// Takes one touchpoint in, where it is among the newest.
-pub(super) fn observe(recent: &mut Vec<Arc<Recent>>, effect: &Effect, limits: &Limits) {
+/// Takes one touchpoint in, where it is among the newest. Says which came into the list and which went from it.
+pub(super) fn observe(
+    recent: &mut Vec<Arc<Recent>>,
+    effect: &Effect,
+    limits: &Limits,
+) -> (Option<Arc<Recent>>, Option<Arc<Recent>>) {
     let keep = keep(limits);
     let place = recent.iter().position(|held| order(effect, held, limits).is_gt()).unwrap_or(recent.len());
-    if place < keep {
-        sorted::insert_bounded(recent, place, Arc::new(remember(effect, limits)), keep);
+    if place >= keep {
+        return (None, None);
     }
+    let came = Arc::new(remember(effect, limits));
+    let went = if recent.len() >= keep { recent.pop() } else { None };
+    recent.insert(place, Arc::clone(&came));
+    (Some(came), went)
 }
 
 /// How an effect, once remembered, would compare with a touchpoint held: the order of [`Recent`].

@@ -96,7 +96,7 @@ impl Serialize for Record<'_> {
     }
 }
 
-fn text(person: PersonId) -> String {
+fn text(person: impl std::fmt::Display) -> String {
     person.to_string()
 }
 
@@ -186,7 +186,7 @@ struct ChangeWire<'a> {
     person_id: String,
     version: i64,
     kind: &'a str,
-    changes: Items<'a, Change, FieldChange<'a>>,
+    changes: Items<'a, Change, FieldChange>,
     joined: Items<'a, Identifier, Pair<'a>>,
     left: Items<'a, Identifier, Pair<'a>>,
     from: Items<'a, PersonId, String>,
@@ -213,16 +213,16 @@ impl<'a> ChangeWire<'a> {
 }
 
 #[derive(serde::Serialize)]
-struct FieldChange<'a> {
-    field: &'a str,
+struct FieldChange {
+    field: String,
     before: Option<String>,
     after: Option<String>,
 }
 
-impl<'a> FieldChange<'a> {
-    fn of(change: &'a Change) -> Self {
-        let show = |value: &_| json(|out| render::field_value(out, &change.field, value));
-        Self { field: &change.field, before: change.before.as_ref().map(show), after: change.after.as_ref().map(show) }
+impl FieldChange {
+    fn of(change: &Change) -> Self {
+        let show = |shown: &_| json(|out| render::shown(out, shown));
+        Self { field: text(&change.field), before: change.before.as_ref().map(show), after: change.after.as_ref().map(show) }
     }
 }
 
