@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use musubi_core::decimal::{Decimal, Parts};
+use musubi_core::packed::{Borrowed, Unpacker};
 use musubi_core::time::Timestamp;
 use musubi_core::value::Value;
 
@@ -102,6 +103,44 @@ pub(crate) fn value(out: &mut Vec<u8>, value: &Value) {
     }
 }
 
+/// Writes an object of packed values, of which there are `count`.
+pub(crate) fn packed_fields(out: &mut Vec<u8>, mut fields: Unpacker<'_>, count: usize) {
+    let mut object = Object::open(out);
+    for (name, value) in (0..count).map_while(|_| fields.field()) {
+        packed(object.named(name), value);
+    }
+    object.close();
+}
+
+/// Writes a packed value.
+fn packed(out: &mut Vec<u8>, value: Borrowed<'_>) {
+    match value {
+        Borrowed::Null => out.extend_from_slice(b"null"),
+        Borrowed::Bool(truth) => boolean(out, truth),
+        Borrowed::Small(mantissa, 0) => whole(out, mantissa),
+        Borrowed::Text(value) => text(out, value),
+        Borrowed::Map(fields, count) => packed_fields(out, fields, count),
+        Borrowed::List(mut items, count) => {
+            out.push(b'[');
+            for (place, item) in (0..count).map_while(|place| Some((place, items.value()?))) {
+                if place > 0 {
+                    out.push(b',');
+                }
+                packed(out, item);
+            }
+            out.push(b']');
+        }
+        Borrowed::Small(..) | Borrowed::Large(..) => self::value(out, &value.value().unwrap_or(Value::Null)),
+    }
+}
+
+fn whole(out: &mut Vec<u8>, mantissa: i64) {
+    if mantissa < 0 {
+        out.push(b'-');
+    }
+    number(out, mantissa.unsigned_abs());
+}
+
 pub(crate) fn boolean(out: &mut Vec<u8>, truth: bool) {
     out.extend_from_slice(if truth { b"true" } else { b"false" });
 }
@@ -109,12 +148,7 @@ pub(crate) fn boolean(out: &mut Vec<u8>, truth: bool) {
 /// Writes a number, exactly.
 pub(crate) fn decimal(out: &mut Vec<u8>, decimal: &Decimal) {
     match decimal.to_parts() {
-        Parts::Small { mantissa, scale: 0 } => {
-            if mantissa < 0 {
-                out.push(b'-');
-            }
-            number(out, mantissa.unsigned_abs());
-        }
+        Parts::Small { mantissa, scale: 0 } => whole(out, mantissa),
         Parts::Small { .. } | Parts::Large { .. } => {
             write!(out, "{decimal}").expect("bytes in memory take what is written");
         }

@@ -73,7 +73,7 @@ pub fn render_profile(snapshot: &Snapshot, out: &mut Vec<u8>) {
     traits(object.field("traits"), profile);
     computed(object.field("computed"), &profile.computed);
     channels(object.field("channels"), &profile.channels);
-    json::list(object.field("recent"), &profile.recent, |out, one| recent(out, one));
+    json::list(object.field("recent"), &profile.recent, recent);
     consent(object.field("consent"), profile);
     optional_time(object.field("first_seen"), profile.first_seen());
     optional_time(object.field("last_seen"), profile.last_seen());
@@ -205,13 +205,14 @@ fn memberships(out: &mut Vec<u8>, memberships: &[Membership]) {
 }
 
 fn recent(out: &mut Vec<u8>, recent: &Recent) {
+    let parts = recent.parts();
     let mut object = Object::open(out);
-    object.text("channel", &recent.channel);
-    object.text("event_id", &recent.event_id);
-    json::fields(object.field("properties"), &recent.properties);
-    object.text("source", &recent.source);
-    object.time("time", recent.time);
-    object.text("type", &recent.kind);
+    object.text("channel", parts.channel);
+    object.text("event_id", parts.event_id);
+    json::packed_fields(object.field("properties"), parts.properties, parts.count);
+    object.text("source", parts.source);
+    object.time("time", parts.time);
+    object.text("type", parts.kind);
     object.close();
 }
 
@@ -242,7 +243,7 @@ pub(crate) fn shown(out: &mut Vec<u8>, shown: &Shown) {
         Shown::Time(time) => json::time(out, *time),
         Shown::Activity(one) => activity(out, one),
         Shown::Memberships(held) => memberships(out, held),
-        Shown::Recent(touchpoints) => json::list(out, touchpoints, |out, one| recent(out, one)),
+        Shown::Recent(touchpoints) => json::list(out, touchpoints, recent),
     }
 }
 

@@ -384,6 +384,16 @@ impl<R: Reader> Machine<R> {
 
 /// The state of a person, as it is about to be published or as it stands.
 pub fn snapshot(cluster: &Cluster, resolution: &Resolution, person: u32) -> Snapshot {
+    snapshot_with(cluster, resolution, person, cluster.persons[person as usize].profile.clone())
+}
+
+/// As [`snapshot`], of a cluster that nobody needs any more: the profile is taken from it.
+pub fn last_snapshot(cluster: &mut Cluster, resolution: &Resolution, person: u32) -> Snapshot {
+    let profile = std::mem::take(&mut cluster.persons[person as usize].profile);
+    snapshot_with(cluster, resolution, person, profile)
+}
+
+fn snapshot_with(cluster: &Cluster, resolution: &Resolution, person: u32, profile: Profile) -> Snapshot {
     let members = (0..).zip(&resolution.person).filter(|(_, of)| **of == Some(person)).map(|(member, _)| member);
     let anchor = resolution.anchors[person as usize];
     Snapshot {
@@ -391,7 +401,7 @@ pub fn snapshot(cluster: &Cluster, resolution: &Resolution, person: u32) -> Snap
         version: cluster.member(anchor).version,
         shared: resolution.shared[anchor as usize],
         identifiers: sorted(members.map(|member: u32| &cluster.member(member).identifier)),
-        profile: cluster.persons[person as usize].profile.clone(),
+        profile,
     }
 }
 

@@ -100,7 +100,7 @@ impl Changes {
             }
         });
         if before.recent != after.recent {
-            let without = |these: &[Arc<Recent>], those: &[Arc<Recent>]| -> Vec<Arc<Recent>> {
+            let without = |these: &[Recent], those: &[Recent]| -> Vec<Recent> {
                 these.iter().filter(|one| !those.contains(one)).cloned().collect()
             };
             let went = without(&before.recent, &after.recent);
@@ -139,6 +139,6 @@ impl Changes {
 }
 
 /// Recent touchpoints, where there are any.
-pub(super) fn shown_recent(touchpoints: Vec<Arc<Recent>>) -> Option<Shown> {
+pub(super) fn shown_recent(touchpoints: Vec<Recent>) -> Option<Shown> {
     (!touchpoints.is_empty()).then_some(Shown::Recent(touchpoints))
 }

@@ -94,7 +94,7 @@ pub enum Shown {
     /// Households or accounts.
     Memberships(Box<[Membership]>),
     /// Recent touchpoints, newest first.
-    Recent(Vec<Arc<Recent>>),
+    Recent(Vec<Recent>),
 }
 
 impl Shown {

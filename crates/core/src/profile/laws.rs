@@ -38,7 +38,12 @@ fn cut(effects: &[Effect], place: prop::sample::Index) -> (&[Effect], &[Effect])
 /// The profile with one part, each in its turn, taken from another.
 fn grafts(profile: &Profile, other: &Profile) -> [Profile; 8] {
     let (graft, other) = (profile.clone(), other.clone());
-    let bare = |recent: &Arc<Recent>| Arc::new(Recent { properties: Vec::new(), ..recent.as_ref().clone() });
+    let bare = |recent: &Recent| {
+        let (parts, bytes) = (recent.parts(), recent.bytes());
+        // Up to the count of the properties, which here is one byte, and then none.
+        let texts = &bytes[..bytes.len() - parts.properties.0.len() - 1];
+        Recent::from_bytes(&[texts, &[0]].concat()).expect("a touchpoint without properties")
+    };
     [
         Profile { recent: profile.recent.iter().map(bare).collect(), ..graft.clone() },
         Profile { traits: other.traits, ..graft.clone() },

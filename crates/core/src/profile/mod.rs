@@ -26,7 +26,7 @@ pub use consent::Consent;
 pub use diff::{Change, apply, diff};
 pub use field::{Field, Shown};
 pub use membership::{Activity, Membership};
-pub use recent::Recent;
+pub use recent::{Recent, RecentParts};
 pub use stamped::Stamped;
 pub use traits::{Trait, TraitState};
 pub use view::view;
@@ -45,7 +45,7 @@ pub struct Profile {
     /// What the policy's computed rules fold touchpoints into, by name. A rule that nothing spoke to is absent.
     pub computed: Vec<Computed>,
     /// The newest touchpoints, newest first, as many as the policy keeps.
-    pub recent: Vec<Arc<Recent>>,
+    pub recent: Vec<Recent>,
     /// Consent given or refused, by purpose.
     pub consent: Vec<Consent>,
     /// The households that the person was seen in, by id.

@@ -64,8 +64,8 @@ struct Noted {
     before: Vec<Change>,
     /// Whether an effect was taken in already, so that a field may have been noted.
     some: bool,
-    went: Vec<Arc<Recent>>,
-    came: Vec<Arc<Recent>>,
+    went: Vec<Recent>,
+    came: Vec<Recent>,
 }
 
 /// How many fields a common touchpoint speaks to.
@@ -131,10 +131,10 @@ impl Noted {
     }
 
     /// Notes that a touchpoint came into the list and another went from it, perhaps one that came a moment ago.
-    fn move_recent(&mut self, came: Option<Arc<Recent>>, went: Option<Arc<Recent>>) {
+    fn move_recent(&mut self, came: Option<Recent>, went: Option<Recent>) {
         self.came.extend(came);
         let Some(went) = went else { return };
-        match self.came.iter().position(|one| Arc::ptr_eq(one, &went)) {
+        match self.came.iter().position(|one| *one == went) {
             Some(place) => drop(self.came.swap_remove(place)),
             None => self.went.push(went),
         }

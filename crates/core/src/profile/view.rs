@@ -64,7 +64,7 @@ pub(super) fn activity(one: &Activity) -> Value {
     })
 }
 
-pub(super) fn recent(recent: &[Arc<Recent>]) -> Value {
+pub(super) fn recent(recent: &[Recent]) -> Value {
     let shown: Vec<Value> = NAMES.with(|names| recent.iter().map(|one| touchpoint(one, names)).collect());
     Value::List(shown.into())
 }
@@ -78,13 +78,14 @@ pub(super) fn newest_first(touchpoints: &mut [Value]) {
 }
 
 fn touchpoint(one: &Recent, names: &Names) -> Value {
+    let parts = one.parts();
     object([
-        (&names.channel, Value::Text(one.channel.clone())),
-        (&names.event_id, Value::Text(one.event_id.clone())),
-        (&names.properties, Value::Map(one.properties.as_slice().into())),
-        (&names.source, Value::Text(one.source.clone())),
-        (&names.time, micros(one.time)),
-        (&names.kind, Value::Text(one.kind.clone())),
+        (&names.channel, Value::text(parts.channel)),
+        (&names.event_id, Value::text(parts.event_id)),
+        (&names.properties, Value::Map(one.properties().into())),
+        (&names.source, Value::text(parts.source)),
+        (&names.time, micros(parts.time)),
+        (&names.kind, Value::text(parts.kind)),
     ])
 }
 

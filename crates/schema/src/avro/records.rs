@@ -260,7 +260,7 @@ struct ProfileWire<'a> {
     traits: String,
     computed: String,
     channels: Entries<'a, Activity, ActivityWire>,
-    recent: Items<'a, Arc<Recent>, RecentWire<'a>>,
+    recent: Items<'a, Recent, RecentWire<'a>>,
     consent: Entries<'a, Consent, bool>,
     first_seen: Option<i64>,
     last_seen: Option<i64>,
@@ -279,7 +279,7 @@ impl<'a> ProfileWire<'a> {
             traits: json(|out| render::traits(out, profile)),
             computed: json(|out| render::computed(out, &profile.computed)),
             channels: Entries(&profile.channels, ActivityWire::of),
-            recent: Items(&profile.recent, |recent| RecentWire::of(recent)),
+            recent: Items(&profile.recent, RecentWire::of),
             consent: Entries(&profile.consent, |consent| (&consent.purpose, consent.given)),
             first_seen: profile.first_seen().map(micros),
             last_seen: profile.last_seen().map(micros),
@@ -331,13 +331,14 @@ struct RecentWire<'a> {
 
 impl<'a> RecentWire<'a> {
     fn of(recent: &'a Recent) -> Self {
+        let parts = recent.parts();
         Self {
-            channel: &recent.channel,
-            event_id: &recent.event_id,
-            properties: json(|out| crate::json::fields(out, &recent.properties)),
-            source: &recent.source,
-            time: micros(recent.time),
-            r#type: &recent.kind,
+            channel: parts.channel,
+            event_id: parts.event_id,
+            properties: json(|out| crate::json::packed_fields(out, parts.properties, parts.count)),
+            source: parts.source,
+            time: micros(parts.time),
+            r#type: parts.kind,
         }
     }
 }
