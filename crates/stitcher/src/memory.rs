@@ -159,6 +159,8 @@ pub(crate) struct Memory<R> {
     clusters: Cache<Root, ClusterCell>,
     seen: FxHashMap<(u32, EventKey), Option<Seen>>,
     pub(crate) recorded: Vec<Recorded>,
+    /// How many of them [`Self::last_recorded`] knows.
+    indexed: usize,
     /// For each signature, the place of the last effect recorded in this step.
     last_recorded: FxHashMap<(u32, SignatureKey), u32>,
     /// For each signature, the stored effects that this step dropped.
@@ -167,6 +169,7 @@ pub(crate) struct Memory<R> {
     dirty_clusters: Vec<(Root, u32)>,
     dirty_seen: Vec<((u32, EventKey), Seen)>,
     /// Works of earlier steps, to be used again.
+    #[expect(clippy::vec_box, reason = "the boxes are what is used again: a cell has room for one and not for a work")]
     spare: Vec<Box<Work>>,
 }
 
@@ -178,6 +181,7 @@ impl<R: Reader> Memory<R> {
             clusters: Cache::new(capacity.clusters),
             seen: FxHashMap::default(),
             recorded: Vec::new(),
+            indexed: 0,
             last_recorded: FxHashMap::default(),
             dropped: BTreeMap::new(),
             dirty_parents: Vec::new(),
@@ -303,13 +307,22 @@ impl<R: Reader> Memory<R> {
 
     /// Records an effect.
     pub(crate) fn record(&mut self, partition: u32, signature: SignatureKey, event: EventKey, effect: Effect) {
-        let place = self.next_record();
-        let before = self.last_recorded.insert((partition, signature), place);
-        self.recorded.push(Recorded { partition, signature, event, effect: Some(effect), before });
+        self.recorded.push(Recorded { partition, signature, event, effect: Some(effect), before: None });
+    }
+
+    /// Notes the effects recorded since the last time this was asked for under their signatures. Few steps ask at all.
+    fn index_recorded(&mut self) {
+        let new = self.indexed..self.recorded.len();
+        self.indexed = new.end;
+        for (place, recorded) in new.clone().zip(&mut self.recorded[new]) {
+            let place = u32::try_from(place).expect("a step records fewer than four thousand million effects");
+            recorded.before = self.last_recorded.insert((recorded.partition, recorded.signature), place);
+        }
     }
 
     /// Visits the effects of a signature that were recorded in this step, the last one first.
     fn each_recorded(&mut self, partition: u32, signature: SignatureKey, mut visit: impl FnMut(&mut Recorded)) {
+        self.index_recorded();
         let mut place = self.last_recorded.get(&(partition, signature)).copied();
         while let Some(at) = place {
             let recorded = &mut self.recorded[at as usize];
@@ -366,6 +379,7 @@ impl<R: Reader> Memory<R> {
     /// Hands everything that this step changed to the writer, in the order in which it was first touched. The drops
     /// come before the records: an effect that was dropped and recorded again stands.
     pub(crate) fn write(&mut self, writer: &mut impl Writer) {
+        self.indexed = 0;
         self.last_recorded.clear();
         for ((partition, signature), events) in std::mem::take(&mut self.dropped) {
             for event in events {
@@ -405,6 +419,7 @@ impl<R: Reader> Memory<R> {
         self.clusters.clear();
         self.seen.clear();
         self.recorded.clear();
+        self.indexed = 0;
         self.last_recorded.clear();
         self.dropped.clear();
         self.dirty_parents.clear();

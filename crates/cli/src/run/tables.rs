@@ -55,10 +55,10 @@ fn write_cluster(mut cluster: Cluster, policy: &Policy, sinks: &mut Sinks, stand
             sinks.redirect(member.person_id(), to)?;
         }
     }
-    if !cluster.plain {
-        if let Decision::Full(resolution) = decide(&cluster, policy) {
-            standing.refused_links += resolution.refusals.len() as u64;
-        }
+    if !cluster.plain
+        && let Decision::Full(resolution) = decide(&cluster, policy)
+    {
+        standing.refused_links += resolution.refusals.len() as u64;
     }
     Ok(())
 }

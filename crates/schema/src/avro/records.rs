@@ -222,7 +222,11 @@ struct FieldChange {
 impl FieldChange {
     fn of(change: &Change) -> Self {
         let show = |shown: &_| json(|out| render::shown(out, shown));
-        Self { field: text(&change.field), before: change.before.as_ref().map(show), after: change.after.as_ref().map(show) }
+        Self {
+            field: text(&change.field),
+            before: change.before.as_ref().map(show),
+            after: change.after.as_ref().map(show),
+        }
     }
 }
 
