@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use musubi_benches::{deployment, lines, policy, processor_time};
-use musubi_core::change::Position;
-use musubi_schema::{Line, Parser};
+use musubi_core::change::{Output, Position, ProfileChange};
+use musubi_schema::{Line, Parser, avro, render_change};
 use musubi_stitcher::{Capacity, Input, Intake, Machine, Options, Reading, State, Store};
 use musubi_store::{InMemory, Rocks, Stored, Writer};
 
@@ -67,16 +67,34 @@ fn main() -> std::io::Result<()> {
         }
     })?;
     drop(machine);
+    let sample = batches.as_deref().unwrap_or_default();
+    let Sample { changes, writes, touchpoints } = Sample::take(&sample[..sample.len().min(SAMPLE)], options);
+    let mut bytes = Vec::new();
+    row("render changes as NDJSON (each change)", changes.len(), &mut || {
+        for change in &changes {
+            bytes.clear();
+            render_change(change, "bench", &mut bytes);
+        }
+    })?;
+    row("encode changes as Avro (each change)", changes.len(), &mut || {
+        for change in &changes {
+            bytes.clear();
+            avro::Record::Change(change, "bench").encode(&mut bytes).expect("a change has its schema");
+        }
+    })?;
+    drop(changes);
+    let alone = tempfile::tempdir()?;
+    let mut rocks = open(alone.path())?;
+    row("RocksDB writes alone", touchpoints, &mut || {
+        for state in &writes {
+            rocks.apply(&state.0).expect("the disk holds");
+        }
+    })?;
+    drop((writes, rocks));
 
     let directory = tempfile::tempdir()?;
     let options = Options { snapshots: false, ..Options::default() };
-    let database = musubi_store::open(
-        directory.path(),
-        musubi_store::Options { without_wal: true, ..musubi_store::Options::default() },
-        Vec::new(),
-    )
-    .map_err(std::io::Error::other)?;
-    let mut rocks = Rocks::new(database);
+    let mut rocks = open(directory.path())?;
     let mut machine = Machine::new(policy(), 1, Stored(rocks.clone()), options);
     row("handlers and RocksDB", inputs.len(), &mut || {
         for batch in batches.take().unwrap_or_default() {
@@ -88,6 +106,42 @@ fn main() -> std::io::Result<()> {
     })?;
     writeln!(out, "{outputs} outputs")?;
     Ok(())
+}
+
+/// Batches of which the outputs and the writes are kept, for the rows that measure one part alone.
+const SAMPLE: usize = 20;
+
+/// What some batches lead to.
+#[derive(Default)]
+struct Sample {
+    changes: Vec<ProfileChange>,
+    writes: Vec<State>,
+    touchpoints: usize,
+}
+
+impl Sample {
+    fn take(batches: &[Vec<(u32, Input)>], options: Options) -> Self {
+        let mut machine = Machine::new(policy(), 1, Stored(InMemory::default()), options);
+        let mut sample = Self::default();
+        for batch in batches {
+            sample.touchpoints += batch.len();
+            let effects = machine.step(batch.clone()).unwrap_or_default();
+            sample.changes.extend(effects.outputs.into_iter().filter_map(|output| match output {
+                Output::Change(change) => Some(change),
+                Output::Profile(_) | Output::Gone(_) | Output::Identity(..) | Output::Redirect(..) => None,
+            }));
+            let mut state = State::default();
+            machine.write(&mut state);
+            sample.writes.push(state);
+        }
+        sample
+    }
+}
+
+fn open(directory: &std::path::Path) -> std::io::Result<Rocks> {
+    let options = musubi_store::Options { without_wal: true, ..musubi_store::Options::default() };
+    let database = musubi_store::open(directory, options, Vec::new()).map_err(std::io::Error::other)?;
+    Ok(Rocks::new(database).without_wal())
 }
 
 struct Nowhere;

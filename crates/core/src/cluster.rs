@@ -12,8 +12,15 @@ use crate::time::Timestamp;
 use crate::touchpoint::{Effect, EventKey, EventRef};
 
 /// The set of identifiers of a touchpoint, as one name: the sum of their keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SignatureKey(pub [u8; 16]);
+
+/// It is made of hashes: half of it is as good as all of it.
+impl std::hash::Hash for SignatureKey {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        state.write_u64(crate::identifier::half(&self.0));
+    }
+}
 
 impl SignatureKey {
     /// The name of a set of identifiers, whatever their order. Keys are keyed hashes, so their sum is as good as one.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::touchpoint::in_one_piece;
+
 /// The place of a namespace in the policy: 0 is the strongest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NamespaceId(pub u16);
@@ -34,8 +36,20 @@ impl fmt::Debug for DeploymentKey {
 
 /// The keyed BLAKE3 hash (first 128 bits) of `namespace:value`: how state names an identifier, and, as a root, the
 /// seniority of a cluster: the smaller key is the senior.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct IdentifierKey(pub [u8; 16]);
+
+/// It is a hash: half of it is as good as all of it.
+impl std::hash::Hash for IdentifierKey {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        state.write_u64(half(&self.0));
+    }
+}
+
+/// The first half of a hash as a number.
+pub(crate) fn half(hash: &[u8; 16]) -> u64 {
+    hash.first_chunk().map_or(0, |half| u64::from_ne_bytes(*half))
+}
 
 impl fmt::Debug for IdentifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,15 +74,14 @@ impl Identifier {
     /// # Panics
     /// If `name` is longer than 65,535 bytes; a policy refuses such names.
     pub fn new(namespace: NamespaceId, name: &str, value: &str, deployment: &DeploymentKey) -> Self {
-        let mut text = String::with_capacity(name.len() + 1 + value.len());
-        text.push_str(name);
-        text.push(':');
-        text.push_str(value);
-        let hash = blake3::keyed_hash(&deployment.0, text.as_bytes());
+        let (text, hash) = in_one_piece(&[name.as_bytes(), b":", value.as_bytes()], |bytes| {
+            let text = std::str::from_utf8(bytes).expect("texts one after another are a text");
+            (text.into(), blake3::keyed_hash(&deployment.0, bytes))
+        });
         let mut key = [0; 16];
         key.copy_from_slice(&hash.as_bytes()[..16]);
         let colon = u16::try_from(name.len()).expect("the policy bounds the length of a namespace's name");
-        Self { text: text.into(), key: IdentifierKey(key), namespace, colon }
+        Self { text, key: IdentifierKey(key), namespace, colon }
     }
 
     /// The identifier as it was stored: its text, the length of its namespace's name, and its key.

@@ -15,6 +15,7 @@ pub mod fingerprint;
 pub mod forest;
 pub mod identifier;
 pub mod normalise;
+pub mod packed;
 pub mod person;
 pub mod policy;
 pub mod profile;

@@ -18,8 +18,9 @@ impl PersonId {
     }
 }
 
-impl fmt::Display for PersonId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl PersonId {
+    /// The 36 characters of its text, in ASCII.
+    pub fn text(self) -> [u8; 36] {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         let mut text = [b'-'; 36];
         let mut place = 0;
@@ -31,7 +32,13 @@ impl fmt::Display for PersonId {
             text[place + 1] = HEX[usize::from(byte & 0x0f)];
             place += 2;
         }
-        f.write_str(std::str::from_utf8(&text).expect("hexadecimal digits are ASCII"))
+        text
+    }
+}
+
+impl fmt::Display for PersonId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.text()).expect("hexadecimal digits are ASCII"))
     }
 }
 

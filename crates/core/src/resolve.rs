@@ -75,36 +75,73 @@ pub struct Resolution {
     pub plain: bool,
 }
 
+/// What the policy makes of a cluster, in the form that costs least.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// No rule had anything to say: everything here is one person, with this anchor.
+    Plain(u32),
+    /// Anything else.
+    Full(Resolution),
+}
+
+/// Decides who is who in a cluster, as [`resolve`] does, and spells nothing out where everything is one person.
+pub fn decide(cluster: &Cluster, policy: &Policy) -> Decision {
+    let members = (0..).take(cluster.members.len());
+    match members.min_by(|a, b| seniority(cluster, policy, *a, *b)) {
+        Some(anchor) if breaks_no_rule(cluster, policy) => Decision::Plain(anchor),
+        Some(_) | None => Decision::Full(resolve_fully(cluster, policy)),
+    }
+}
+
+impl Decision {
+    /// It spelled out for each member of its cluster.
+    pub fn resolution(&self, cluster: &Cluster) -> Resolution {
+        match self {
+            Self::Plain(anchor) => one_person(cluster, *anchor),
+            Self::Full(resolution) => resolution.clone(),
+        }
+    }
+}
+
 /// Decides who is who in a cluster, from its evidence and the policy alone.
 ///
 /// Gives the same answer as [`resolve_fully`]; clusters that break no rule, which are nearly all, are decided by
 /// counting.
 pub fn resolve(cluster: &Cluster, policy: &Policy) -> Resolution {
-    if breaks_no_rule(cluster, policy) { one_person(cluster, policy) } else { resolve_fully(cluster, policy) }
+    decide(cluster, policy).resolution(cluster)
 }
 
 /// Whether everything in the cluster is one person because no limit, no shared identifier and no word of an operator
 /// can come into play. May be false where resolution would find one person all the same.
 fn breaks_no_rule(cluster: &Cluster, policy: &Policy) -> bool {
     let neighbours = cluster.members.len().saturating_sub(1);
-    let mut counts = Counts::default();
     let ruled = |member: &Member| {
         let namespace = policy.namespace(member.identifier.namespace());
         member.is_live() && neighbours <= namespace.max_links as usize
     };
     cluster.decrees.is_empty()
-        && cluster.members.iter().all(|member| {
-            counts.add(member.identifier.namespace());
-            ruled(member)
-        })
-        && counts
-            .0
-            .iter()
-            .all(|(namespace, count)| policy.namespace(*namespace).max_per_person.is_none_or(|limit| *count <= limit))
+        && cluster.members.iter().all(ruled)
+        && keeps_limits(cluster, policy)
         && is_connected(cluster)
 }
 
+/// Whether all members together are no more of any namespace than one person may have.
+fn keeps_limits(cluster: &Cluster, policy: &Policy) -> bool {
+    let mut counts = Counts::default();
+    for member in &cluster.members {
+        if policy.namespace(member.identifier.namespace()).max_per_person.is_some() {
+            counts.add(member.identifier.namespace());
+        }
+    }
+    let within = |limit: Option<u32>, count: u32| limit.is_none_or(|limit| count <= limit);
+    counts.0.iter().all(|(namespace, count)| within(policy.namespace(*namespace).max_per_person, *count))
+}
+
 fn is_connected(cluster: &Cluster) -> bool {
+    // A signature names each member once; one that names all of them is the common case, with the newest at the end.
+    if cluster.signatures.iter().rev().any(|signature| signature.members.len() == cluster.members.len()) {
+        return true;
+    }
     let mut sets = UnionFind::<u32>::new(cluster.members.len());
     let joined = cluster
         .signatures
@@ -115,12 +152,11 @@ fn is_connected(cluster: &Cluster) -> bool {
     joined + 1 == cluster.members.len()
 }
 
-fn one_person(cluster: &Cluster, policy: &Policy) -> Resolution {
+fn one_person(cluster: &Cluster, anchor: u32) -> Resolution {
     let members = cluster.members.len();
-    let anchor = (0..).take(members).min_by(|a, b| seniority(cluster, policy, *a, *b));
     Resolution {
-        anchors: anchor.into_iter().collect(),
-        person: vec![anchor.map(|_| 0); members],
+        anchors: vec![anchor],
+        person: vec![Some(0); members],
         shared: vec![false; members],
         refusals: Vec::new(),
         plain: true,

@@ -115,7 +115,7 @@ fn look_around(visit: &mut Visit<'_>, known_by: Option<Facet>) {
 }
 
 fn buy(visit: &mut Visit<'_>, till: Source) {
-    visit.touch(till, "order_completed").with(Facet::Card).order().properties().text("store", till.name());
+    visit.touch(till, "order_completed").with(Facet::Card).order().properties().text("store_id", till.name());
     visit.send(2, 10);
 }
 

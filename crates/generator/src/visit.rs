@@ -158,7 +158,7 @@ impl Visit<'_> {
     pub(crate) fn product(&mut self) -> &mut Self {
         let good = self.good();
         let properties = &mut self.draft.properties;
-        properties.text("sku", good.0).text("product", good.1).raw("price", |out| money(out, good.2));
+        properties.text("product_id", good.0).text("product_name", good.1).raw("price", |out| money(out, good.2));
         self
     }
 
@@ -318,9 +318,9 @@ fn money(out: &mut Vec<u8>, amount: u64) {
 }
 
 fn product(out: &mut Vec<u8>, good: &Good) {
-    out.extend_from_slice(br#"{"sku":""#);
+    out.extend_from_slice(br#"{"product_id":""#);
     out.extend_from_slice(good.0.as_bytes());
-    out.extend_from_slice(br#"","name":""#);
+    out.extend_from_slice(br#"","product_name":""#);
     out.extend_from_slice(good.1.as_bytes());
     out.extend_from_slice(br#"","quantity":1,"price":"#);
     money(out, good.2);

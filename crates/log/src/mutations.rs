@@ -84,6 +84,31 @@ impl<'a> Mutation<'a> {
     }
 }
 
+/// Where a write belongs, in two numbers that tell nearly all writes apart.
+struct Place {
+    /// How the name of the table begins.
+    table: u64,
+    /// How the key begins.
+    beginning: u128,
+    number: usize,
+}
+
+impl Place {
+    fn of((number, mutation): (usize, &Mutation<'_>)) -> Self {
+        let table = u64::from_be_bytes(beginning(mutation.table().0.as_bytes()));
+        Self { table, beginning: u128::from_be_bytes(beginning(mutation.key())), number }
+    }
+}
+
+/// The first bytes, followed by zeros where there are fewer.
+fn beginning<const LENGTH: usize>(bytes: &[u8]) -> [u8; LENGTH] {
+    bytes.first_chunk().copied().unwrap_or_else(|| {
+        let mut padded = [0; LENGTH];
+        padded[..bytes.len()].copy_from_slice(bytes);
+        padded
+    })
+}
+
 impl Mutations {
     /// No writes yet.
     pub fn new() -> Self {
@@ -136,11 +161,16 @@ impl Mutations {
     /// RocksDB's memtable finds the place of a key from the place of the one before: a batch of 30,000 writes to random
     /// keys went in three times as fast sorted.
     pub fn sorted(&self) -> Vec<Mutation<'_>> {
-        let mut sorted = Vec::from_iter(self.iter());
-        for run in sorted.split_mut(|mutation| matches!(mutation, Mutation::DeleteRange { .. })) {
-            run.sort_by(|left, right| (left.table(), left.key()).cmp(&(right.table(), right.key())));
+        let writes = Vec::from_iter(self.iter());
+        let mut places: Vec<Place> = writes.iter().enumerate().map(Place::of).collect();
+        for run in places.split_mut(|place| matches!(writes[place.number], Mutation::DeleteRange { .. })) {
+            run.sort_unstable_by(|left, right| {
+                let [ours, theirs] = [left, right].map(|place| writes[place.number]);
+                let all = || (ours.table(), ours.key(), left.number).cmp(&(theirs.table(), theirs.key(), right.number));
+                (left.table, left.beginning).cmp(&(right.table, right.beginning)).then_with(all)
+            });
         }
-        sorted
+        places.iter().map(|place| writes[place.number]).collect()
     }
 
     /// How many writes there are.

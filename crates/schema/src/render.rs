@@ -14,18 +14,16 @@
 //!
 //! `computed` holds each computed trait under its name: the value itself or, where its rule is `per_channel`,
 //! `{"overall": value, "channels": {CHANNEL: value}}`. A change names the same two `computed.NAME` and
-//! `computed.NAME.CHANNEL`. The other fields of a change hold what the profile holds under that name, with `traits.NAME`
-//! and `consent.PURPOSE` one by one and `channels`, `recent`, `households`, `accounts` whole; so changes applied in
-//! order give the profile.
+//! `computed.NAME.CHANNEL`. The other fields of a change hold what the profile holds under that name: `traits.NAME`,
+//! `consent.PURPOSE` and `channels.CHANNEL` one by one, `households` and `accounts` whole, and of `recent` what went and
+//! what came; so changes applied in order give the profile.
 
 use std::borrow::Cow;
-use std::io::Write as _;
-use std::sync::Arc;
 
 use musubi_core::change::{Cause, ProfileChange, Snapshot};
 use musubi_core::identifier::Identifier;
 use musubi_core::person::PersonId;
-use musubi_core::profile::{Activity, Change, Computed, Membership, Profile, Recent};
+use musubi_core::profile::{Activity, Change, Computed, Field, Membership, Profile, Recent, Shown};
 use musubi_core::time::Timestamp;
 use musubi_core::value::Value;
 
@@ -116,7 +114,7 @@ pub fn render_profile(snapshot: &Snapshot, out: &mut Vec<u8>) {
     traits(object.field("traits"), profile);
     computed(object.field("computed"), &profile.computed);
     channels(object.field("channels"), &profile.channels);
-    json::list(object.field("recent"), &profile.recent, |out, one| recent(out, one));
+    json::list(object.field("recent"), &profile.recent, recent);
     consent(object.field("consent"), profile);
     optional_time(object.field("first_seen"), profile.first_seen());
     optional_time(object.field("last_seen"), profile.last_seen());
@@ -165,7 +163,9 @@ pub fn render_quarantined(quarantined: &Quarantined<'_>, out: &mut Vec<u8>) {
 }
 
 fn person(out: &mut Vec<u8>, person: PersonId) {
-    write!(out, "\"{person}\"").expect("bytes in memory take what is written");
+    out.push(b'"');
+    out.extend_from_slice(&person.text());
+    out.push(b'"');
 }
 
 fn optional<T>(out: &mut Vec<u8>, value: Option<T>, write: impl Fn(&mut Vec<u8>, T)) {
@@ -221,12 +221,16 @@ fn computed_trait(out: &mut Vec<u8>, one: &Computed) {
 fn channels(out: &mut Vec<u8>, activities: &[Activity]) {
     let mut object = Object::open(out);
     for activity in activities {
-        let mut one = Object::open(object.named(&activity.channel));
-        one.time("first_seen", activity.first_seen);
-        one.time("last_seen", activity.last_seen);
-        one.number("touchpoints", activity.touchpoints);
-        one.close();
+        self::activity(object.named(&activity.channel), activity);
     }
+    object.close();
+}
+
+fn activity(out: &mut Vec<u8>, activity: &Activity) {
+    let mut object = Object::open(out);
+    object.time("first_seen", activity.first_seen);
+    object.time("last_seen", activity.last_seen);
+    object.number("touchpoints", activity.touchpoints);
     object.close();
 }
 
@@ -242,13 +246,14 @@ fn memberships(out: &mut Vec<u8>, memberships: &[Membership]) {
 }
 
 fn recent(out: &mut Vec<u8>, recent: &Recent) {
+    let parts = recent.parts();
     let mut object = Object::open(out);
-    object.text("channel", &recent.channel);
-    object.text("event_id", &recent.event_id);
-    json::fields(object.field("properties"), &recent.properties);
-    object.text("source", &recent.source);
-    object.time("time", recent.time);
-    object.text("type", &recent.kind);
+    object.text("channel", parts.channel);
+    object.text("event_id", parts.event_id);
+    json::packed_fields(object.field("properties"), parts.properties, parts.count);
+    object.text("source", parts.source);
+    object.time("time", parts.time);
+    object.text("type", parts.kind);
     object.close();
 }
 
@@ -260,53 +265,26 @@ fn consent(out: &mut Vec<u8>, profile: &Profile) {
 
 fn field_change(out: &mut Vec<u8>, change: &Change) {
     let mut object = Object::open(out);
-    object.text("field", &change.field);
-    optional(object.field("before"), change.before.as_ref(), |out, value| field_value(out, &change.field, value));
-    optional(object.field("after"), change.after.as_ref(), |out, value| field_value(out, &change.field, value));
+    field_name(object.field("field"), &change.field);
+    optional(object.field("before"), change.before.as_ref(), shown);
+    optional(object.field("after"), change.after.as_ref(), shown);
     object.close();
 }
 
-/// Writes a field's value as the profile shows it: the core's view counts microseconds where a profile has RFC 3339.
-pub(crate) fn field_value(out: &mut Vec<u8>, field: &str, value: &Value) {
-    match (field, value) {
-        ("first_seen" | "last_seen", value) => instant(out, value),
-        ("channels" | "households" | "accounts", Value::Map(entries)) => {
-            let mut object = Object::open(out);
-            entries.iter().for_each(|(name, entry)| with_instants(object.named(name), entry));
-            object.close();
-        }
-        ("recent", Value::List(items)) => json::list(out, items, with_instants),
-        _ => json::value(out, value),
-    }
+fn field_name(out: &mut Vec<u8>, field: &Field) {
+    out.push(b'"');
+    field.pieces().into_iter().for_each(|piece| json::escaped(out, piece));
+    out.push(b'"');
 }
 
-/// Writes an object of which `first_seen`, `last_seen` and `time` are instants.
-fn with_instants(out: &mut Vec<u8>, value: &Value) {
-    let Value::Map(entries) = value else { return json::value(out, value) };
-    let mut object = Object::open(out);
-    for (name, entry) in entries.iter() {
-        let place = object.named(name);
-        if is_instant(name) { instant(place, entry) } else { json::value(place, entry) }
-    }
-    object.close();
-}
-
-fn is_instant(name: &Arc<str>) -> bool {
-    matches!(name.as_ref(), "first_seen" | "last_seen" | "time")
-}
-
-fn instant(out: &mut Vec<u8>, value: &Value) {
-    match micros(value) {
-        Some(micros) => json::time(out, Timestamp::from_micros(micros)),
-        None => json::value(out, value),
-    }
-}
-
-fn micros(value: &Value) -> Option<i64> {
-    let Value::Number(number) = value else { return None };
-    match number.to_parts() {
-        musubi_core::decimal::Parts::Small { mantissa, scale: 0 } => Some(mantissa),
-        musubi_core::decimal::Parts::Small { .. } | musubi_core::decimal::Parts::Large { .. } => None,
+/// Writes what a field shows, as the profile has it.
+pub(crate) fn shown(out: &mut Vec<u8>, shown: &Shown) {
+    match shown {
+        Shown::Value(value) => json::value(out, value),
+        Shown::Time(time) => json::time(out, *time),
+        Shown::Activity(one) => activity(out, one),
+        Shown::Memberships(held) => memberships(out, held),
+        Shown::Recent(touchpoints) => json::list(out, touchpoints, recent),
     }
 }
 

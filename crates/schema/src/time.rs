@@ -118,21 +118,27 @@ pub fn render_time(time: Timestamp, out: &mut Vec<u8>) {
     let (year, month, day) = date_after(seconds.div_euclid(SECONDS_PER_DAY));
     let second = seconds.rem_euclid(SECONDS_PER_DAY);
     if (0..=9_999).contains(&year) {
-        digits(year, 4, out);
+        out.extend_from_slice(&pair(year / 100));
+        out.extend_from_slice(&pair(year % 100));
     } else {
         out.push(if year < 0 { b'-' } else { b'+' });
         digits(year.abs(), 6, out);
     }
-    let parts = [(b'-', month), (b'-', day), (b'T', second / 3_600), (b':', second / 60 % 60), (b':', second % 60)];
-    for (mark, part) in parts {
-        out.push(mark);
-        digits(part, 2, out);
+    let mut rest = *b"-00-00T00:00:00";
+    for (place, part) in [(1, month), (4, day), (7, second / 3_600), (10, second / 60 % 60), (13, second % 60)] {
+        rest[place..place + 2].copy_from_slice(&pair(part));
     }
+    out.extend_from_slice(&rest);
     if micros > 0 {
         out.push(b'.');
         digits(micros, 6, out);
     }
     out.push(b'Z');
+}
+
+/// A number below 100 in two digits.
+const fn pair(number: i64) -> [u8; 2] {
+    [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]
 }
 
 /// The last `places` digits of a number that is not negative.

@@ -283,7 +283,7 @@ fn fields(state: &Json) -> Json {
     for (name, value) in state {
         match (name.as_str(), value) {
             ("person_id" | "version" | "shared" | "identifiers", _) => {}
-            ("traits" | "consent", Value::Object(parts)) => {
+            ("traits" | "consent" | "channels", Value::Object(parts)) => {
                 fields.extend(parts.iter().map(|(part, value)| (format!("{name}.{part}"), value.clone())));
             }
             ("computed", Value::Object(parts)) => {

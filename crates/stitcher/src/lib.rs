@@ -26,6 +26,6 @@ pub use intake::{Intake, Reading, Refused};
 pub use machine::{Alert, Effects, Input, Machine, Options, Ruling, Verdict};
 pub use memory::Capacity;
 pub use message::{Entry, Message, Piece};
-pub use publish::{snapshot, standing_resolution};
+pub use publish::{last_snapshot, snapshot, standing_resolution};
 pub use replica::Replica;
 pub use worker::{Error, State, Store, Turn, Worker, replay};

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use musubi_core::change::{Cause, Output, Position};
-use musubi_core::cluster::{Block, Cluster, Decree, Observation, Standing};
+use musubi_core::cluster::{Block, Cluster, Decree, Observation, SignatureKey, Standing};
 use musubi_core::directive::Order;
 use musubi_core::forest::{Home, Root};
 use musubi_core::identifier::{DeploymentKey, Identifier, IdentifierKey};
@@ -399,6 +399,15 @@ impl<R: Reader> Machine<R> {
                 return Ok(());
             }
         };
+        // Whoever was seen in this company before has nobody in it that is strange.
+        let known = cluster.find_signature(SignatureKey::of(&observation.identifiers));
+        if let Some(place) = known {
+            let forgets = |member: &u32| cluster.member(*member).standing.forgets(observation.effect.received);
+            if cluster.signatures[place].members.iter().any(forgets) {
+                return Ok(());
+            }
+            return self.apply(root, observation);
+        }
         if forgets(cluster, &observation) {
             return Ok(());
         }

@@ -19,10 +19,23 @@ struct Cell<T> {
 }
 
 /// A cache that forgets what was not touched for longest, by steps. Which that is decides nothing but speed.
+///
+/// A value keeps its place until a step has ended, so that what a step touched is looked up once and then found by place.
 struct Cache<K, V> {
-    entries: FxHashMap<K, (V, u64)>,
+    places: FxHashMap<K, u32>,
+    slots: Vec<Option<Slot<K, V>>>,
+    free: Vec<u32>,
+    /// What was found last: a touchpoint asks for the same thing several times in a row.
+    last: Option<(K, u32)>,
     step: u64,
     capacity: usize,
+}
+
+struct Slot<K, V> {
+    key: K,
+    value: V,
+    /// The step that asked for it last.
+    touched: u64,
 }
 
 /// How many steps an entry is kept at first; halved until the rest fits.
@@ -30,32 +43,79 @@ const KEPT_STEPS: u64 = 256;
 
 impl<K: Copy + Eq + Hash, V> Cache<K, V> {
     fn new(capacity: usize) -> Self {
-        Self { entries: FxHashMap::default(), step: 0, capacity }
+        let (places, slots, free) = Default::default();
+        Self { places, slots, free, last: None, step: 0, capacity }
     }
 
-    fn get_mut(&mut self, key: K) -> Option<&mut V> {
-        let (value, touched) = self.entries.get_mut(&key)?;
-        *touched = self.step;
-        Some(value)
+    /// Where the value of a key stands.
+    fn find(&mut self, key: K) -> Option<u32> {
+        if let Some((last, place)) = self.last
+            && last == key
+        {
+            return Some(place);
+        }
+        let place = *self.places.get(&key)?;
+        self.last = Some((key, place));
+        self.slot(place).touched = self.step;
+        Some(place)
     }
 
-    fn insert(&mut self, key: K, value: V) {
-        self.entries.insert(key, (value, self.step));
+    /// The value at a place that was found in this step.
+    fn at(&mut self, place: u32) -> &mut V {
+        &mut self.slot(place).value
+    }
+
+    fn slot(&mut self, place: u32) -> &mut Slot<K, V> {
+        let step = self.step;
+        let slot = self.slots[place as usize].as_mut().expect("a place that was found is not empty");
+        slot.touched = step;
+        slot
+    }
+
+    fn insert(&mut self, key: K, value: V) -> u32 {
+        let slot = Some(Slot { key, value, touched: self.step });
+        let place = match self.free.pop() {
+            Some(place) => {
+                self.slots[place as usize] = slot;
+                place
+            }
+            None => {
+                self.slots.push(slot);
+                u32::try_from(self.slots.len() - 1).expect("fewer than four thousand million values are in memory")
+            }
+        };
+        self.places.insert(key, place);
+        self.last = Some((key, place));
+        place
     }
 
     /// Ends a step, and forgets the older entries where there are more than fit. Only safe while nothing is dirty.
     fn age(&mut self) {
         self.step += 1;
+        self.last = None;
         let mut kept = KEPT_STEPS;
-        while self.entries.len() > self.capacity && kept > 0 {
+        while self.places.len() > self.capacity && kept > 0 {
             kept /= 2;
-            let oldest = self.step.saturating_sub(kept);
-            self.entries.retain(|_, (_, touched)| *touched >= oldest);
+            self.forget_before(self.step.saturating_sub(kept));
+        }
+    }
+
+    fn forget_before(&mut self, oldest: u64) {
+        for (place, slot) in (0..).zip(&mut self.slots) {
+            if slot.as_ref().is_some_and(|slot| slot.touched < oldest)
+                && let Some(forgotten) = slot.take()
+            {
+                self.places.remove(&forgotten.key);
+                self.free.push(place);
+            }
         }
     }
 
     fn clear(&mut self) {
-        self.entries.clear();
+        self.places.clear();
+        self.slots.clear();
+        self.free.clear();
+        self.last = None;
     }
 }
 
@@ -97,15 +157,20 @@ pub(crate) struct Memory<R> {
     reader: R,
     parents: Cache<(u32, IdentifierKey), Cell<Parent>>,
     clusters: Cache<Root, ClusterCell>,
-    seen: FxHashMap<(u32, EventKey), Cell<Option<Seen>>>,
+    seen: FxHashMap<(u32, EventKey), Option<Seen>>,
     pub(crate) recorded: Vec<Recorded>,
+    /// How many of them [`Self::last_recorded`] knows.
+    indexed: usize,
     /// For each signature, the place of the last effect recorded in this step.
     last_recorded: FxHashMap<(u32, SignatureKey), u32>,
     /// For each signature, the stored effects that this step dropped.
     dropped: BTreeMap<(u32, SignatureKey), Vec<EventKey>>,
-    dirty_parents: Vec<(u32, IdentifierKey)>,
-    dirty_clusters: Vec<Root>,
-    dirty_seen: Vec<(u32, EventKey)>,
+    dirty_parents: Vec<u32>,
+    dirty_clusters: Vec<(Root, u32)>,
+    dirty_seen: Vec<((u32, EventKey), Seen)>,
+    /// Works of earlier steps, to be used again.
+    #[expect(clippy::vec_box, reason = "the boxes are what is used again: a cell has room for one and not for a work")]
+    spare: Vec<Box<Work>>,
 }
 
 impl<R: Reader> Memory<R> {
@@ -116,11 +181,13 @@ impl<R: Reader> Memory<R> {
             clusters: Cache::new(capacity.clusters),
             seen: FxHashMap::default(),
             recorded: Vec::new(),
+            indexed: 0,
             last_recorded: FxHashMap::default(),
             dropped: BTreeMap::new(),
             dirty_parents: Vec::new(),
             dirty_clusters: Vec::new(),
             dirty_seen: Vec::new(),
+            spare: Vec::new(),
         }
     }
 
@@ -138,19 +205,22 @@ impl<R: Reader> Memory<R> {
         events.retain(|place| !self.seen.contains_key(place));
         sort(&mut events);
         let seen = self.reader.seen(&events)?;
-        self.seen.extend(events.into_iter().zip(seen).map(|(place, value)| (place, Cell { value, dirty: false })));
+        self.seen.extend(events.into_iter().zip(seen));
         sort(&mut identifiers);
-        let missing: Vec<_> =
-            identifiers.iter().copied().filter(|place| self.parents.get_mut(*place).is_none()).collect();
+        let mut missing = Vec::new();
+        for place in identifiers {
+            match self.parents.find(place) {
+                Some(at) => roots.extend(self.parents.at(at).value.root.filter(|root| root.partition == place.0)),
+                None => missing.push(place),
+            }
+        }
         let parents = self.reader.parents(&missing)?;
         for (place, parent) in missing.into_iter().zip(parents) {
-            self.parents.insert(place, Cell { value: parent.unwrap_or_default(), dirty: false });
+            let value = parent.unwrap_or_default();
+            roots.extend(value.root.filter(|root| root.partition == place.0));
+            self.parents.insert(place, Cell { value, dirty: false });
         }
-        for place in identifiers {
-            let parent = self.parents.get_mut(place).expect("it was cached or read just now");
-            roots.extend(parent.value.root.filter(|root| root.partition == place.0));
-        }
-        roots.retain(|root| self.clusters.get_mut(*root).is_none());
+        roots.retain(|root| self.clusters.find(*root).is_none());
         sort(&mut roots);
         let homes = self.reader.clusters(&roots)?;
         for (root, read) in roots.into_iter().zip(homes) {
@@ -160,60 +230,74 @@ impl<R: Reader> Memory<R> {
     }
 
     pub(crate) fn parent(&mut self, partition: u32, key: IdentifierKey) -> Result<&Parent, store::Error> {
-        Ok(&self.parent_cell(partition, key)?.value)
+        let at = self.parent_at((partition, key))?;
+        Ok(&self.parents.at(at).value)
     }
 
     pub(crate) fn parent_mut(&mut self, partition: u32, key: IdentifierKey) -> Result<&mut Parent, store::Error> {
-        let clean = !self.parent_cell(partition, key)?.dirty;
-        if clean {
-            self.dirty_parents.push((partition, key));
+        let at = self.parent_at((partition, key))?;
+        let cell = self.parents.at(at);
+        if !std::mem::replace(&mut cell.dirty, true) {
+            self.dirty_parents.push(at);
         }
-        let cell = self.parent_cell(partition, key)?;
-        cell.dirty = true;
-        Ok(&mut cell.value)
+        Ok(&mut self.parents.at(at).value)
     }
 
-    fn parent_cell(&mut self, partition: u32, key: IdentifierKey) -> Result<&mut Cell<Parent>, store::Error> {
-        let place = (partition, key);
-        if self.parents.get_mut(place).is_none() {
-            let parent = self.reader.parents(&[place])?.pop().flatten().unwrap_or_default();
-            self.parents.insert(place, Cell { value: parent, dirty: false });
+    fn parent_at(&mut self, place: (u32, IdentifierKey)) -> Result<u32, store::Error> {
+        if let Some(at) = self.parents.find(place) {
+            return Ok(at);
         }
-        Ok(self.parents.get_mut(place).expect("it was cached or read just now"))
+        let value = self.reader.parents(&[place])?.pop().flatten().unwrap_or_default();
+        Ok(self.parents.insert(place, Cell { value, dirty: false }))
     }
 
     /// The cluster at a root, to be read or changed. Counts as touched by this step.
     pub(crate) fn cluster(&mut self, root: Root) -> Result<&mut ClusterCell, store::Error> {
-        if self.clusters.get_mut(root).is_none() {
-            let read = self.reader.clusters(&[root])?.pop().flatten();
-            self.clusters.insert(root, ClusterCell::read(read));
-        }
-        let cell = self.clusters.get_mut(root).expect("it was cached or read just now");
+        let place = match self.clusters.find(root) {
+            Some(place) => place,
+            None => {
+                let read = self.reader.clusters(&[root])?.pop().flatten();
+                self.clusters.insert(root, ClusterCell::read(read))
+            }
+        };
+        let cell = self.clusters.at(place);
         if cell.work.is_none() {
-            cell.work = Some(Box::default());
-            self.dirty_clusters.push(root);
+            cell.work = Some(self.spare.pop().unwrap_or_default());
+            self.dirty_clusters.push((root, place));
         }
         Ok(cell)
     }
 
-    /// The roots touched by this step, in the order in which they were.
-    pub(crate) fn touched(&self) -> &[Root] {
-        &self.dirty_clusters
+    /// How many clusters this step has touched.
+    pub(crate) fn touched(&self) -> usize {
+        self.dirty_clusters.len()
+    }
+
+    /// One of the clusters touched by this step, in the order in which they were.
+    pub(crate) fn touched_cluster(&mut self, number: usize) -> (Root, &mut ClusterCell) {
+        let (root, place) = self.dirty_clusters[number];
+        (root, self.clusters.at(place))
+    }
+
+    /// As [`Self::touched_cluster`], with the effects recorded in this step.
+    pub(crate) fn touched_with_records(&mut self, number: usize) -> (&mut ClusterCell, &[Recorded]) {
+        let (_, place) = self.dirty_clusters[number];
+        (self.clusters.at(place), &self.recorded)
     }
 
     pub(crate) fn seen(&mut self, partition: u32, event: EventKey) -> Result<Option<Seen>, store::Error> {
         let place = (partition, event);
-        if let Some(cell) = self.seen.get(&place) {
-            return Ok(cell.value);
+        if let Some(seen) = self.seen.get(&place) {
+            return Ok(*seen);
         }
-        let value = self.reader.seen(&[place])?.pop().flatten();
-        self.seen.insert(place, Cell { value, dirty: false });
-        Ok(value)
+        let seen = self.reader.seen(&[place])?.pop().flatten();
+        self.seen.insert(place, seen);
+        Ok(seen)
     }
 
     pub(crate) fn see(&mut self, partition: u32, event: EventKey, seen: Seen) {
-        self.seen.insert((partition, event), Cell { value: Some(seen), dirty: true });
-        self.dirty_seen.push((partition, event));
+        self.seen.insert((partition, event), Some(seen));
+        self.dirty_seen.push(((partition, event), seen));
     }
 
     /// The place that the next recorded effect will have among those of this step.
@@ -223,13 +307,22 @@ impl<R: Reader> Memory<R> {
 
     /// Records an effect.
     pub(crate) fn record(&mut self, partition: u32, signature: SignatureKey, event: EventKey, effect: Effect) {
-        let place = self.next_record();
-        let before = self.last_recorded.insert((partition, signature), place);
-        self.recorded.push(Recorded { partition, signature, event, effect: Some(effect), before });
+        self.recorded.push(Recorded { partition, signature, event, effect: Some(effect), before: None });
+    }
+
+    /// Notes the effects recorded since the last time this was asked for under their signatures. Few steps ask at all.
+    fn index_recorded(&mut self) {
+        let new = self.indexed..self.recorded.len();
+        self.indexed = new.end;
+        for (place, recorded) in new.clone().zip(&mut self.recorded[new]) {
+            let place = u32::try_from(place).expect("a step records fewer than four thousand million effects");
+            recorded.before = self.last_recorded.insert((recorded.partition, recorded.signature), place);
+        }
     }
 
     /// Visits the effects of a signature that were recorded in this step, the last one first.
     fn each_recorded(&mut self, partition: u32, signature: SignatureKey, mut visit: impl FnMut(&mut Recorded)) {
+        self.index_recorded();
         let mut place = self.last_recorded.get(&(partition, signature)).copied();
         while let Some(at) = place {
             let recorded = &mut self.recorded[at as usize];
@@ -286,6 +379,7 @@ impl<R: Reader> Memory<R> {
     /// Hands everything that this step changed to the writer, in the order in which it was first touched. The drops
     /// come before the records: an effect that was dropped and recorded again stands.
     pub(crate) fn write(&mut self, writer: &mut impl Writer) {
+        self.indexed = 0;
         self.last_recorded.clear();
         for ((partition, signature), events) in std::mem::take(&mut self.dropped) {
             for event in events {
@@ -298,19 +392,21 @@ impl<R: Reader> Memory<R> {
             }
         }
         for place in self.dirty_parents.drain(..) {
-            let cell = self.parents.get_mut(place).expect("what is dirty is in memory");
+            let Slot { key: (partition, key), value: cell, .. } = self.parents.slot(place);
             cell.dirty = false;
-            store::put_parent(writer, place.0, place.1, &cell.value);
+            store::put_parent(writer, *partition, *key, &cell.value);
         }
-        for root in self.dirty_clusters.drain(..) {
-            let cell = self.clusters.get_mut(root).expect("what is dirty is in memory");
-            if cell.work.take().is_some_and(|work| work.changed) {
-                cell.pages = store::put_home(writer, root, &cell.home, &cell.pages);
+        for (root, place) in self.dirty_clusters.drain(..) {
+            let cell = self.clusters.at(place);
+            let Some(mut work) = cell.work.take() else { continue };
+            if work.changed {
+                store::put_home(writer, root, &cell.home, &mut cell.pages);
             }
+            work.clear();
+            self.spare.push(work);
         }
-        for place in self.dirty_seen.drain(..) {
-            let cell = &self.seen[&place];
-            store::put_seen(writer, place.0, place.1, cell.value.expect("an event is only ever remembered"));
+        for ((partition, event), seen) in self.dirty_seen.drain(..) {
+            store::put_seen(writer, partition, event, seen);
         }
         self.seen.clear();
         self.parents.age();
@@ -323,6 +419,7 @@ impl<R: Reader> Memory<R> {
         self.clusters.clear();
         self.seen.clear();
         self.recorded.clear();
+        self.indexed = 0;
         self.last_recorded.clear();
         self.dropped.clear();
         self.dirty_parents.clear();

@@ -4,11 +4,9 @@ use std::io::Write as _;
 
 use bytes::Bytes;
 use musubi_core::change::{Cause, Output, ProfileChange};
-use musubi_core::decimal::Parts;
 use musubi_core::person::PersonId;
-use musubi_core::profile::Change;
+use musubi_core::profile::{Change, Field, Shown};
 use musubi_core::time::Timestamp;
-use musubi_core::value::Value;
 use musubi_log::Delivery;
 use musubi_schema::render_time;
 use rustc_hash::FxHashMap;
@@ -125,15 +123,10 @@ fn seen(change: &ProfileChange, next: Option<&Output>) -> Option<Timestamp> {
     {
         return snapshot.profile.last_seen();
     }
-    let last_seen = change.fields.iter().find(|field| field.field.as_ref() == "last_seen");
+    let last_seen = change.fields.iter().find(|change| change.field == Field::LastSeen);
     let Change { before, after, .. } = last_seen?;
-    micros(after.as_ref().or(before.as_ref())?).map(Timestamp::from_micros)
-}
-
-fn micros(value: &Value) -> Option<i64> {
-    let Value::Number(number) = value else { return None };
-    match number.to_parts() {
-        Parts::Small { mantissa, scale: 0 } => Some(mantissa),
-        Parts::Small { .. } | Parts::Large { .. } => None,
+    match after.as_ref().or(before.as_ref())? {
+        Shown::Time(time) => Some(*time),
+        Shown::Value(_) | Shown::Activity(_) | Shown::Memberships(_) | Shown::Recent(_) => None,
     }
 }

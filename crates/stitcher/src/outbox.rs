@@ -10,6 +10,7 @@ use bytes::Bytes;
 use musubi_core::change::{Output, ProfileChange};
 use musubi_core::identifier::Identifier;
 use musubi_core::person::PersonId;
+use musubi_core::profile::Field;
 use musubi_log::{Append, Delivery, Record};
 use musubi_schema::Quarantined;
 use musubi_schema::avro::{IdentifierRow, Record as Said, TraitRow};
@@ -107,11 +108,11 @@ impl<'a> Outbox<'a> {
             self.say(envelope, Event::Joined, Some(Said::ProfileIdentifier(&row)))?;
         }
         for field in &change.fields {
-            let Some(name) = field.field.strip_prefix("traits.") else { continue };
+            let Field::Trait(name) = &field.field else { continue };
             let envelope = self.of_row(occasion, Row::Trait(name));
             match &field.after {
-                Some(value) => {
-                    let row = TraitRow { person_id, name, value, version };
+                Some(shown) => {
+                    let row = TraitRow { person_id, name, value: &shown.value(), version };
                     self.say(envelope, Event::TraitSet, Some(Said::ProfileTrait(&row)))?;
                 }
                 None => self.say(envelope, Event::TraitRemoved, None)?,

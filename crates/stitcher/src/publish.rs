@@ -6,7 +6,7 @@ use musubi_core::forest::Root;
 use musubi_core::identifier::Identifier;
 use musubi_core::person::PersonId;
 use musubi_core::profile::{self, Profile};
-use musubi_core::resolve::{Resolution, links, resolve};
+use musubi_core::resolve::{Decision, Resolution, decide, links};
 use musubi_store::{self as store, Reader};
 
 use crate::machine::{Alert, Machine};
@@ -21,29 +21,23 @@ impl<R: Reader> Machine<R> {
     /// nobody has anything more to say.
     pub(crate) fn settle(&mut self) -> Result<(), store::Error> {
         let mut next = 0;
-        while let Some(root) = self.memory.touched().get(next).copied() {
-            next += 1;
-            self.here = root.partition;
-            self.settle_cluster(root)?;
+        while next < self.memory.touched() {
+            self.settle_cluster(next)?;
             self.drain()?;
-            if next == self.memory.touched().len() && self.has_unresolved()? {
+            next += 1;
+            if next == self.memory.touched() && self.has_unresolved() {
                 next = 0;
             }
         }
         Ok(())
     }
 
-    fn has_unresolved(&mut self) -> Result<bool, store::Error> {
-        for place in 0..self.memory.touched().len() {
-            let root = self.memory.touched()[place];
-            let max_cluster = self.max_cluster();
-            if let Ok((cluster, work)) = self.memory.cluster(root)?.live()
-                && needs_resolution(cluster, work, max_cluster)
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    fn has_unresolved(&mut self) -> bool {
+        let max_cluster = self.max_cluster();
+        (0..self.memory.touched()).any(|number| {
+            let (_, cell) = self.memory.touched_cluster(number);
+            cell.live().is_ok_and(|(cluster, work)| needs_resolution(cluster, work, max_cluster))
+        })
     }
 
     /// Above how many members resolution is throttled.
@@ -51,24 +45,19 @@ impl<R: Reader> Machine<R> {
         if self.options.throttle { self.policy.limits.max_cluster as usize } else { usize::MAX }
     }
 
-    fn settle_cluster(&mut self, root: Root) -> Result<(), store::Error> {
-        let policy = std::sync::Arc::clone(&self.policy);
+    fn settle_cluster(&mut self, number: usize) -> Result<(), store::Error> {
         let max_cluster = self.max_cluster();
-        let Ok((cluster, work)) = self.memory.cluster(root)?.live() else { return Ok(()) };
+        let (root, cell) = self.memory.touched_cluster(number);
+        self.here = root.partition;
+        let Ok((cluster, work)) = cell.live() else { return Ok(()) };
         if !needs_resolution(cluster, work, max_cluster) {
             return Ok(());
         }
-        let resolution = resolve(cluster, &policy);
-        let mut news = Vec::new();
-        for (member, shared) in cluster.members.iter_mut().zip(&resolution.shared) {
-            if !member.foreign && member.told != *shared {
-                member.told = *shared;
-                work.changed = true;
-                news.push((member.identifier.clone(), *shared));
-            }
-        }
-        let strayed = strayed(cluster, &resolution);
-        work.resolution = Some(resolution);
+        let decision = decide(cluster, &self.policy);
+        let news = tell(cluster, &decision);
+        let strayed = strayed(cluster, &decision);
+        work.changed |= !news.is_empty();
+        work.resolution = Some(decision);
         for (identifier, shared) in news {
             self.send(identifier.owner(self.partitions), Message::Share { identifier, shared });
         }
@@ -103,17 +92,17 @@ impl<R: Reader> Machine<R> {
 
     /// Publishes every cluster that the step touched.
     pub(crate) fn publish_all(&mut self) -> Result<(), store::Error> {
-        for place in 0..self.memory.touched().len() {
-            let root = self.memory.touched()[place];
-            self.here = root.partition;
-            self.publish_cluster(root)?;
+        for number in 0..self.memory.touched() {
+            self.publish_cluster(number)?;
         }
         self.drain()
     }
 
-    fn publish_cluster(&mut self, root: Root) -> Result<(), store::Error> {
+    fn publish_cluster(&mut self, number: usize) -> Result<(), store::Error> {
         let max_cluster = self.max_cluster();
-        let Ok((cluster, work)) = self.memory.cluster(root)?.live() else { return Ok(()) };
+        let (root, cell) = self.memory.touched_cluster(number);
+        self.here = root.partition;
+        let Ok((cluster, work)) = cell.live() else { return Ok(()) };
         if !work.changed {
             return Ok(());
         }
@@ -131,18 +120,72 @@ impl<R: Reader> Machine<R> {
         if !news && !cluster.stale && !work.due {
             return Ok(());
         }
+        match still_plain(cluster, work) {
+            Some(anchor) => self.publish_plain(number, anchor),
+            None => self.publish_persons(root)?,
+        }
+        let (_, cell) = self.memory.touched_cluster(number);
+        if let Ok((cluster, work)) = cell.live() {
+            if cluster.members.len() > self.policy.limits.max_cluster as usize {
+                self.effects.alerts.push(alert(root, cluster));
+            }
+            cluster.drop_unseen();
+            work.clear();
+            work.changed = true;
+        }
+        Ok(())
+    }
+
+    /// Publishes a cluster in which everybody is one person, and was before: nearly every one. It comes to what
+    /// [`Self::publish_persons`] comes to.
+    fn publish_plain(&mut self, number: usize, anchor: u32) {
+        let (cell, recorded) = self.memory.touched_with_records(number);
+        let Ok((cluster, work)) = cell.live() else { return };
+        let born = cluster.persons.is_empty();
+        if born {
+            cluster.persons.push(Person { anchor, profile: Profile::default() });
+        }
+        let effects = work.fresh.iter().filter_map(|(_, place)| recorded[*place as usize].effect.as_ref());
+        let fields = cluster.persons[0].profile.take_in(effects, &self.policy);
+        let reshaped = born || work.moved;
+        let joined = if reshaped { nobodys(cluster) } else { Vec::new() };
+        if born || !fields.is_empty() || !joined.is_empty() {
+            let anchor = &mut cluster.members[anchor as usize];
+            anchor.version += 1;
+            self.effects.outputs.push(Output::Change(ProfileChange {
+                person_id: anchor.person_id(),
+                version: anchor.version,
+                kind: if born { Kind::Created } else { Kind::Updated },
+                fields,
+                joined,
+                left: Vec::new(),
+                from: Vec::new(),
+                into: None,
+                cause: work.cause.take(),
+            }));
+            if self.options.snapshots {
+                let snapshot = snapshot_of_all(cluster);
+                self.effects.outputs.push(Output::Profile(Box::new(snapshot)));
+            }
+        }
+        if reshaped {
+            say_members(cluster, anchor, &mut self.effects.outputs);
+        }
+        cluster.plain = true;
+        cluster.stale = false;
+    }
+
+    /// Publishes whoever the policy makes of a cluster.
+    fn publish_persons(&mut self, root: Root) -> Result<(), store::Error> {
+        let Ok((cluster, work)) = self.memory.cluster(root)?.live() else { return Ok(()) };
         // Taken out while it is worked on, so that effects can be read beside it.
         let mut cluster = std::mem::take(cluster);
         let work = std::mem::take(work);
-        let resolution = work.resolution.clone().unwrap_or_else(|| standing_resolution(&cluster));
+        let decided = work.resolution.as_ref().map(|decision| decision.resolution(&cluster));
+        let resolution = decided.unwrap_or_else(|| standing_resolution(&cluster));
         self.announce(root, &mut cluster, &work, &resolution)?;
-        if cluster.members.len() > self.policy.limits.max_cluster as usize {
-            self.effects.alerts.push(alert(root, &cluster));
-        }
-        cluster.drop_unseen();
-        if let Ok((place, kept)) = self.memory.cluster(root)?.live() {
+        if let Ok((place, _)) = self.memory.cluster(root)?.live() {
             *place = cluster;
-            *kept = Work { changed: true, ..Work::default() };
         }
         Ok(())
     }
@@ -341,6 +384,16 @@ impl<R: Reader> Machine<R> {
 
 /// The state of a person, as it is about to be published or as it stands.
 pub fn snapshot(cluster: &Cluster, resolution: &Resolution, person: u32) -> Snapshot {
+    snapshot_with(cluster, resolution, person, cluster.persons[person as usize].profile.clone())
+}
+
+/// As [`snapshot`], of a cluster that nobody needs any more: the profile is taken from it.
+pub fn last_snapshot(cluster: &mut Cluster, resolution: &Resolution, person: u32) -> Snapshot {
+    let profile = std::mem::take(&mut cluster.persons[person as usize].profile);
+    snapshot_with(cluster, resolution, person, profile)
+}
+
+fn snapshot_with(cluster: &Cluster, resolution: &Resolution, person: u32, profile: Profile) -> Snapshot {
     let members = (0..).zip(&resolution.person).filter(|(_, of)| **of == Some(person)).map(|(member, _)| member);
     let anchor = resolution.anchors[person as usize];
     Snapshot {
@@ -348,7 +401,20 @@ pub fn snapshot(cluster: &Cluster, resolution: &Resolution, person: u32) -> Snap
         version: cluster.member(anchor).version,
         shared: resolution.shared[anchor as usize],
         identifiers: sorted(members.map(|member: u32| &cluster.member(member).identifier)),
-        profile: cluster.persons[person as usize].profile.clone(),
+        profile,
+    }
+}
+
+/// The state of the one person that a cluster is.
+fn snapshot_of_all(cluster: &Cluster) -> Snapshot {
+    let person = &cluster.persons[0];
+    let anchor = cluster.member(person.anchor);
+    Snapshot {
+        person_id: anchor.person_id(),
+        version: anchor.version,
+        shared: false,
+        identifiers: sorted(cluster.members.iter().map(|member| &member.identifier)),
+        profile: person.profile.clone(),
     }
 }
 
@@ -371,11 +437,66 @@ fn needs_resolution(cluster: &Cluster, work: &Work, max_cluster: usize) -> bool 
     news && !holds && !throttled && work.resolution.is_none() && cluster.arriving.is_empty()
 }
 
-/// The signatures whose effects belong to a shared identifier that lives elsewhere, each with that one's place in it.
-fn strayed(cluster: &Cluster, resolution: &Resolution) -> Vec<(usize, usize)> {
-    if resolution.plain || !cluster.members.iter().any(|member| member.foreign) {
-        return Vec::new();
+/// The anchor of a cluster that is one person, and was that person or nobody before, and of whose evidence nothing was
+/// taken away.
+fn still_plain(cluster: &Cluster, work: &Work) -> Option<u32> {
+    if cluster.stale || work.refold {
+        return None;
     }
+    match (&work.resolution, cluster.persons.as_slice()) {
+        (Some(Decision::Plain(anchor)), []) => Some(*anchor),
+        (Some(Decision::Plain(anchor)), [person]) if cluster.plain && person.anchor == *anchor => Some(*anchor),
+        (None, [person]) if cluster.plain && !work.moved => Some(person.anchor),
+        (_, _) => None,
+    }
+}
+
+/// The members that belonged to nobody so far, sorted.
+fn nobodys(cluster: &Cluster) -> Vec<Identifier> {
+    sorted(cluster.members.iter().filter(|member| member.person.is_none()).map(|member| &member.identifier))
+}
+
+/// Where each identifier of a cluster that is one person belongs now, and where its own id leads.
+fn say_members(cluster: &mut Cluster, anchor: u32, outputs: &mut Vec<Output>) {
+    let person = cluster.member(anchor).person_id();
+    for member in &mut cluster.members {
+        if member.person.is_none() {
+            outputs.push(Output::Identity(member.identifier.clone(), Some(person)));
+        }
+        (member.person, member.shared) = (Some(0), false);
+    }
+    for member in &mut cluster.members {
+        let own = member.person_id();
+        let redirect = (own != person && member.version > 0).then_some(person);
+        if member.redirect != redirect {
+            member.redirect = redirect;
+            outputs.push(Output::Redirect(own, redirect));
+        }
+    }
+}
+
+/// Notes who is shared, and returns those of whom that is news to their owners.
+fn tell(cluster: &mut Cluster, decision: &Decision) -> Vec<(Identifier, bool)> {
+    let mut news = Vec::new();
+    for (place, member) in cluster.members.iter_mut().enumerate() {
+        let shared = match decision {
+            Decision::Plain(_) => false,
+            Decision::Full(resolution) => resolution.shared[place],
+        };
+        if !member.foreign && member.told != shared {
+            member.told = shared;
+            news.push((member.identifier.clone(), shared));
+        }
+    }
+    news
+}
+
+/// The signatures whose effects belong to a shared identifier that lives elsewhere, each with that one's place in it.
+fn strayed(cluster: &Cluster, decision: &Decision) -> Vec<(usize, usize)> {
+    let resolution = match decision {
+        Decision::Full(resolution) if cluster.members.iter().any(|member| member.foreign) => resolution,
+        Decision::Full(_) | Decision::Plain(_) => return Vec::new(),
+    };
     let stray = |signature: &Signature| cluster.stray(signature, |member| resolution.shared[member as usize]);
     let counted = cluster.signatures.iter().enumerate().filter(|(_, signature)| signature.count > 0);
     counted.filter_map(|(place, signature)| Some((place, stray(signature)?))).collect()
@@ -396,7 +517,9 @@ fn id_at(cluster: &Cluster, resolution: &Resolution, person: u32) -> PersonId {
 
 fn sorted<'a>(identifiers: impl Iterator<Item = &'a Identifier>) -> Vec<Identifier> {
     let mut identifiers: Vec<Identifier> = identifiers.cloned().collect();
-    identifiers.sort();
+    if !identifiers.is_sorted() {
+        identifiers.sort_unstable();
+    }
     identifiers
 }
 

@@ -1,7 +1,7 @@
 //! What one step has done to one cluster, before its persons are published anew.
 
 use musubi_core::change::Cause;
-use musubi_core::resolve::Resolution;
+use musubi_core::resolve::Decision;
 
 /// The work of a step on a cluster.
 #[derive(Debug, Default)]
@@ -19,5 +19,14 @@ pub(crate) struct Work {
     /// The last touchpoint or directive that had a part in it.
     pub(crate) cause: Option<Cause>,
     /// What the policy makes of it, while nothing has moved since.
-    pub(crate) resolution: Option<Resolution>,
+    pub(crate) resolution: Option<Decision>,
+}
+
+impl Work {
+    /// Nothing done yet; what was allocated is kept.
+    pub(crate) fn clear(&mut self) {
+        let mut fresh = std::mem::take(&mut self.fresh);
+        fresh.clear();
+        *self = Self { fresh, ..Self::default() };
+    }
 }

@@ -11,7 +11,7 @@ use mesh::{Arrival, Mesh, oracle};
 use musubi_core::change::{Kind, Output};
 use musubi_core::directive::{Directive, Order};
 use musubi_core::policy::Policy;
-use musubi_core::profile;
+use musubi_core::profile::{self, Field, Shown};
 use musubi_core::resolve::{resolve, resolve_fully};
 use musubi_core::time::Timestamp;
 use musubi_core::touchpoint::Touchpoint;
@@ -281,9 +281,11 @@ impl Consumer {
                     prop_assert_eq!(change.version, *version + 1, "versions of {} rise by one", &id);
                     *version = change.version;
                     let view = consumer.views.entry(id.clone()).or_default();
-                    for change in change.fields.iter().filter(|change| change.field.as_ref() != "recent") {
-                        let before = view.iter().find(|(field, _)| *field == change.field).map(|(_, value)| value);
-                        prop_assert_eq!(before, change.before.as_ref(), "before of {}", &change.field);
+                    for change in change.fields.iter().filter(|change| change.field != Field::Recent) {
+                        let name = change.field.name();
+                        let before = view.iter().find(|(field, _)| *field == name).map(|(_, value)| value.clone());
+                        let told = change.before.as_ref().map(Shown::value);
+                        prop_assert_eq!(before, told, "before of {}", &change.field);
                     }
                     profile::apply(view, &change.fields);
                     let members = consumer.members.entry(id.clone()).or_default();

@@ -1,6 +1,8 @@
 //! The bytes of stored values. Integers are varints, texts and bytes carry their length; a format never changes in
 //! place: a new one gets a new version byte.
 
+use std::cell::RefCell;
+use std::hash::Hasher as _;
 use std::sync::Arc;
 
 use musubi_core::change::{Cause, Position};
@@ -48,8 +50,18 @@ pub trait Decode: Sized {
     fn decode(input: &mut &[u8]) -> Result<Self>;
 }
 
+/// A field of which many records have the same: decoded, they share one copy.
+macro_rules! decoded {
+    ($input:ident) => {
+        Decode::decode($input)?
+    };
+    ($input:ident name) => {
+        take_name($input)?
+    };
+}
+
 macro_rules! fields {
-    ($($type:ident { $($field:ident),* $(,)? })*) => { $(
+    ($($type:ident { $($field:ident $(: $how:ident)?),* $(,)? })*) => { $(
         impl Encode for $type {
             fn encode(&self, out: &mut Vec<u8>) {
                 $( self.$field.encode(out); )*
@@ -57,7 +69,7 @@ macro_rules! fields {
         }
         impl Decode for $type {
             fn decode(input: &mut &[u8]) -> Result<Self> {
-                $( let $field = Decode::decode(input)?; )*
+                $( let $field = decoded!(input $($how)?); )*
                 Ok(Self { $($field),* })
             }
         }
@@ -83,26 +95,130 @@ bytes! { IdentifierKey SignatureKey EventKey PersonId }
 
 fields! {
     Root { key, partition }
-    EventRef { source, event_id }
-    Position { topic, partition, offset }
+    EventRef { source: name, event_id }
+    Position { topic: name, partition, offset }
     Cause { directive, event, position }
     Block { at, blocked }
     Standing { erased_at, block }
-    Member { identifier, seen, standing, foreign, shared, told, person, version, redirect }
-    Signature { key, members, count, first, last, received, sources }
     Decree { pair, at, linked, cause }
     Person { anchor, profile }
     Observation { identifiers, effect, event, position }
-    Effect { source, event_id, channel, kind, time, received, traits, properties, consent, household, account }
+    Effect { source: name, event_id, channel: name, kind: name, time, received, traits, properties, consent, household, account }
     Profile { traits, computed, recent, consent, households, accounts, channels }
-    Trait { name, state }
-    Stamped { time, event_id, source, value }
-    Computed { name, overall, channels }
-    ChannelFold { channel, fold }
-    Recent { time, event_id, source, channel, kind, properties }
-    Consent { purpose, given, time }
+    Trait { name: name, state }
+    Stamped { time, event_id, source: name, value }
+    Computed { name: name, overall, channels }
+    ChannelFold { channel: name, fold }
+    Consent { purpose: name, given, time }
     Membership { id, first_seen, last_seen }
-    Activity { channel, first_seen, last_seen, touchpoints }
+    Activity { channel: name, first_seen, last_seen, touchpoints }
+}
+
+/// What is not usual of a member, one bit each; the usual member costs one byte.
+mod member {
+    pub(super) const SEEN: u8 = 1;
+    pub(super) const STANDING: u8 = 2;
+    pub(super) const FOREIGN: u8 = 4;
+    pub(super) const SHARED: u8 = 8;
+    pub(super) const TOLD: u8 = 16;
+    pub(super) const PERSON: u8 = 32;
+    pub(super) const VERSION: u8 = 64;
+    pub(super) const REDIRECT: u8 = 128;
+}
+
+impl Encode for Member {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.identifier.encode(out);
+        let bit = |is: bool, bit: u8| if is { bit } else { 0 };
+        out.push(
+            bit(self.seen.is_some(), member::SEEN)
+                | bit(self.standing != Standing::default(), member::STANDING)
+                | bit(self.foreign, member::FOREIGN)
+                | bit(self.shared, member::SHARED)
+                | bit(self.told, member::TOLD)
+                | bit(self.person.is_some(), member::PERSON)
+                | bit(self.version > 0, member::VERSION)
+                | bit(self.redirect.is_some(), member::REDIRECT),
+        );
+        if let Some((first, last)) = self.seen {
+            encode_span(first, last, out);
+        }
+        if self.standing != Standing::default() {
+            self.standing.encode(out);
+        }
+        if let Some(person) = self.person {
+            person.encode(out);
+        }
+        if self.version > 0 {
+            self.version.encode(out);
+        }
+        if let Some(redirect) = self.redirect {
+            redirect.encode(out);
+        }
+    }
+}
+
+impl Decode for Member {
+    fn decode(input: &mut &[u8]) -> Result<Self> {
+        let identifier = Identifier::decode(input)?;
+        let flags = take_byte(input)?;
+        let is = |bit: u8| flags & bit != 0;
+        Ok(Self {
+            identifier,
+            seen: if is(member::SEEN) { Some(decode_span(input)?) } else { None },
+            standing: if is(member::STANDING) { Decode::decode(input)? } else { Standing::default() },
+            foreign: is(member::FOREIGN),
+            shared: is(member::SHARED),
+            told: is(member::TOLD),
+            person: if is(member::PERSON) { Some(Decode::decode(input)?) } else { None },
+            version: if is(member::VERSION) { Decode::decode(input)? } else { 0 },
+            redirect: if is(member::REDIRECT) { Some(Decode::decode(input)?) } else { None },
+        })
+    }
+}
+
+/// Two instants, the second not before the first but for corruption: as the first and what is between them.
+fn encode_span(first: Timestamp, last: Timestamp, out: &mut Vec<u8>) {
+    first.encode(out);
+    last.as_micros().wrapping_sub(first.as_micros()).encode(out);
+}
+
+fn decode_span(input: &mut &[u8]) -> Result<(Timestamp, Timestamp)> {
+    let first = Timestamp::decode(input)?;
+    let between = i64::decode(input)?;
+    Ok((first, Timestamp::from_micros(first.as_micros().wrapping_add(between))))
+}
+
+/// Most signatures have one touchpoint, or all from one source.
+impl Encode for Signature {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let alone = self.first == self.last;
+        let one_source = self.sources.len() == 1 && self.sources[0] == self.first.1.source;
+        self.key.encode(out);
+        self.members.encode(out);
+        self.count.encode(out);
+        self.first.encode(out);
+        out.push(u8::from(alone) | u8::from(one_source) << 1);
+        if !alone {
+            self.last.encode(out);
+        }
+        self.received.encode(out);
+        if !one_source {
+            self.sources.encode(out);
+        }
+    }
+}
+
+impl Decode for Signature {
+    fn decode(input: &mut &[u8]) -> Result<Self> {
+        let (key, members, count) = (Decode::decode(input)?, Decode::decode(input)?, Decode::decode(input)?);
+        let first: (Timestamp, EventRef) = Decode::decode(input)?;
+        let flags = take_byte(input)?;
+        let last = if flags & 1 != 0 { first.clone() } else { Decode::decode(input)? };
+        let received = Decode::decode(input)?;
+        let sources = if flags & 2 != 0 { vec![Arc::clone(&first.1.source)] } else { Decode::decode(input)? };
+        Ok(Self { key, members, count, first, last, received, sources })
+    }
 }
 
 /// Takes one byte.
@@ -247,6 +363,44 @@ fn take_text<'a>(input: &mut &'a [u8]) -> Result<&'a str> {
     std::str::from_utf8(take(input, length)?).map_err(|_| Malformed::NotUtf8)
 }
 
+/// Takes a text that many records have in common; those decoded by one thread share copies.
+fn take_name(input: &mut &[u8]) -> Result<Arc<str>> {
+    thread_local! {
+        static NAMES: RefCell<Names> = RefCell::new(Names(vec![None; NAMES_KEPT].into()));
+    }
+    let name = take_text(input)?;
+    Ok(NAMES.with_borrow_mut(|names| names.share(name)))
+}
+
+/// Takes the fields of an object, whose names are many objects' names.
+fn take_fields(input: &mut &[u8]) -> Result<Vec<(Arc<str>, Value)>> {
+    let length = take_length(input)?;
+    let mut fields = Vec::with_capacity(length.min(input.len()));
+    for _ in 0..length {
+        fields.push((take_name(input)?, Value::decode(input)?));
+    }
+    Ok(fields)
+}
+
+/// How many names are kept: a deployment has some hundreds.
+const NAMES_KEPT: usize = 2_048;
+
+/// The names decoded last, each at its one place: the table never grows, and nothing but the address of what comes out
+/// depends on it.
+struct Names(Box<[Option<Arc<str>>]>);
+
+impl Names {
+    fn share(&mut self, name: &str) -> Arc<str> {
+        let mut hasher = rustc_hash::FxHasher::default();
+        hasher.write(name.as_bytes());
+        let place = &mut self.0[hasher.finish() as usize % NAMES_KEPT];
+        match place {
+            Some(held) if held.as_ref() == name => Arc::clone(held),
+            Some(_) | None => Arc::clone(place.insert(name.into())),
+        }
+    }
+}
+
 impl Decode for Arc<str> {
     fn decode(input: &mut &[u8]) -> Result<Self> {
         take_text(input).map(Self::from)
@@ -313,9 +467,17 @@ impl<T: Encode> Encode for Arc<T> {
     }
 }
 
-impl Decode for Arc<Recent> {
+impl Encode for Recent {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_length(self.bytes().len(), out);
+        out.extend_from_slice(self.bytes());
+    }
+}
+
+impl Decode for Recent {
     fn decode(input: &mut &[u8]) -> Result<Self> {
-        Recent::decode(input).map(Self::new)
+        let length = take_length(input)?;
+        Self::from_bytes(take(input, length)?).ok_or(Malformed::OutOfRange)
     }
 }
 
@@ -453,7 +615,7 @@ impl Decode for Value {
             3 => Self::Number(Decode::decode(input)?),
             4 => Self::Text(Decode::decode(input)?),
             5 => Self::List(Vec::decode(input)?.into()),
-            6 => Self::Map(Vec::decode(input)?.into()),
+            6 => Self::Map(take_fields(input)?.into()),
             tag => return Err(Malformed::UnknownTag(tag)),
         })
     }

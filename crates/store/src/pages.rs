@@ -4,8 +4,6 @@
 //! signatures; a small cluster, which is nearly every one, is its head and nothing else. Further members and signatures
 //! stand on pages of their own, in the order in which they came. A page is written only where its bytes changed.
 
-use std::hash::Hasher;
-
 use musubi_core::cluster::Cluster;
 use musubi_core::forest::{Home, Root};
 
@@ -36,36 +34,42 @@ pub(crate) struct Head {
     pub(crate) further_signatures: u32,
 }
 
-/// Cuts a home into values and hands those that changed to `put`, those that are gone to `delete`.
+/// Cuts a home into values and hands those that changed to `put`, those that are gone to `delete`. What is stored then
+/// is noted in `pages`; `bytes` is room to write in.
 pub(crate) fn write(
     root: Root,
     home: &Home,
-    before: &Pages,
-    mut put: impl FnMut(&[u8], &[u8]),
+    pages: &mut Pages,
+    bytes: &mut Vec<u8>,
+    put: &mut impl FnMut(&[u8], &[u8]),
     mut delete: impl FnMut(&[u8]),
-) -> Pages {
-    let mut bytes = Vec::with_capacity(1024);
-    let mut after = Pages::default();
+) {
+    let had = (pages.members.len(), pages.signatures.len());
+    let mut have = (0, 0);
     if let Home::Live(cluster) = home {
-        let kinds = (further(&cluster.members, MEMBERS), further(&cluster.signatures, SIGNATURES));
-        after.members = further_pages(root, Page::Members, kinds.0, &before.members, &mut put);
-        after.signatures = further_pages(root, Page::Signatures, kinds.1, &before.signatures, &mut put);
-        encode_head(cluster, after.members.len(), after.signatures.len(), &mut bytes);
-    } else if let Home::Forward(to) = home {
-        bytes.push(FORWARD);
-        to.encode(&mut bytes);
+        let (members, signatures) = (further(&cluster.members, MEMBERS), further(&cluster.signatures, SIGNATURES));
+        have = (members.len(), signatures.len());
+        further_pages(root, Page::Members, members, &mut pages.members, bytes, put);
+        further_pages(root, Page::Signatures, signatures, &mut pages.signatures, bytes, put);
     }
-    after.head = digest(&bytes);
-    if after.head != before.head {
-        put(&keys::cluster(root), &bytes);
+    bytes.clear();
+    match home {
+        Home::Live(cluster) => encode_head(cluster, have.0, have.1, bytes),
+        Home::Forward(to) => {
+            bytes.push(FORWARD);
+            to.encode(bytes);
+        }
     }
-    for (kind, had, have) in [
-        (Page::Members, before.members.len(), after.members.len()),
-        (Page::Signatures, before.signatures.len(), after.signatures.len()),
-    ] {
+    let head = digest(bytes);
+    if head != pages.head {
+        put(&keys::cluster(root), bytes);
+        pages.head = head;
+    }
+    for (kind, had, have) in [(Page::Members, had.0, have.0), (Page::Signatures, had.1, have.1)] {
         (have..had).for_each(|gone| delete(&keys::page(root, kind, number(gone))));
     }
-    after
+    pages.members.truncate(have.0);
+    pages.signatures.truncate(have.1);
 }
 
 fn further<T>(items: &[T], first: usize) -> std::slice::Chunks<'_, T> {
@@ -76,19 +80,22 @@ fn further_pages<T: Encode>(
     root: Root,
     kind: Page,
     chunks: std::slice::Chunks<'_, T>,
-    before: &[u64],
+    digests: &mut Vec<u64>,
+    bytes: &mut Vec<u8>,
     put: &mut impl FnMut(&[u8], &[u8]),
-) -> Vec<u64> {
-    let write = |(place, chunk): (usize, &[T])| {
-        let mut bytes = Vec::with_capacity(4096);
-        chunk.encode(&mut bytes);
-        let digest = digest(&bytes);
-        if before.get(place) != Some(&digest) {
-            put(&keys::page(root, kind, number(place)), &bytes);
+) {
+    for (place, chunk) in chunks.enumerate() {
+        bytes.clear();
+        chunk.encode(bytes);
+        let digest = digest(bytes);
+        if digests.get(place) != Some(&digest) {
+            put(&keys::page(root, kind, number(place)), bytes);
         }
-        digest
-    };
-    chunks.enumerate().map(write).collect()
+        match digests.get_mut(place) {
+            Some(stored) => *stored = digest,
+            None => digests.push(digest),
+        }
+    }
 }
 
 fn encode_head(cluster: &Cluster, further_members: usize, further_signatures: usize, out: &mut Vec<u8>) {
@@ -176,9 +183,7 @@ impl Head {
 
 /// Not zero, so that a page which was never written differs from every page that was.
 fn digest(bytes: &[u8]) -> u64 {
-    let mut hasher = std::hash::DefaultHasher::new();
-    hasher.write(bytes);
-    hasher.finish() | 1
+    xxhash_rust::xxh3::xxh3_64(bytes) | 1
 }
 
 fn number(place: usize) -> u32 {

@@ -18,10 +18,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompactionStyle, DBCompressionType, DataBlockIndexType,
-    SliceTransform, WriteBatch,
+    SliceTransform, WriteBatch, WriteOptions,
 };
 
 use crate::keys::{CLUSTERS, EFFECTS, META, PARENTS, PREFIX, SEEN};
@@ -121,12 +122,20 @@ fn blocks(cache: &Cache) -> BlockBasedOptions {
 #[derive(Clone)]
 pub struct Rocks {
     database: Arc<DB>,
+    without_wal: bool,
+    /// Bytes of the last batch: the next is about as large.
+    batch_bytes: Arc<AtomicUsize>,
 }
 
 impl Rocks {
     /// The tables of a database that [`open`] opened.
     pub fn new(database: Arc<DB>) -> Self {
-        Self { database }
+        Self { database, without_wal: false, batch_bytes: Arc::default() }
+    }
+
+    /// The same tables, written without a write-ahead log: for a database that was opened so.
+    pub fn without_wal(self) -> Self {
+        Self { without_wal: true, ..self }
     }
 
     /// The database.
@@ -140,9 +149,13 @@ impl Rocks {
 
     /// Writes what `fill` puts into a batch, atomically.
     pub fn write(&self, fill: impl FnOnce(&mut RocksBatch<'_>)) -> Result<(), Error> {
-        let mut batch = RocksBatch { rocks: self, batch: WriteBatch::default() };
+        let room = self.batch_bytes.load(Ordering::Relaxed);
+        let mut batch = RocksBatch { rocks: self, batch: WriteBatch::with_capacity_bytes(room), family: None };
         fill(&mut batch);
-        Ok(self.database.write(batch.batch)?)
+        self.batch_bytes.store(batch.batch.size_in_bytes(), Ordering::Relaxed);
+        let mut options = WriteOptions::default();
+        options.disable_wal(self.without_wal);
+        Ok(self.database.write_opt(batch.batch, &options)?)
     }
 }
 
@@ -150,19 +163,33 @@ impl Rocks {
 pub struct RocksBatch<'a> {
     rocks: &'a Rocks,
     batch: WriteBatch,
+    /// The family of the last write, which is mostly that of the next.
+    family: Option<(&'static str, &'a rocksdb::ColumnFamily)>,
+}
+
+impl<'a> RocksBatch<'a> {
+    fn family(&mut self, table: &'static str) -> &'a rocksdb::ColumnFamily {
+        match self.family {
+            Some((last, family)) if last == table => family,
+            Some(_) | None => self.family.insert((table, self.rocks.family(table))).1,
+        }
+    }
 }
 
 impl Writer for RocksBatch<'_> {
     fn put(&mut self, table: &'static str, key: &[u8], value: &[u8]) {
-        self.batch.put_cf(self.rocks.family(table), key, value);
+        let family = self.family(table);
+        self.batch.put_cf(family, key, value);
     }
 
     fn delete(&mut self, table: &'static str, key: &[u8]) {
-        self.batch.delete_cf(self.rocks.family(table), key);
+        let family = self.family(table);
+        self.batch.delete_cf(family, key);
     }
 
     fn delete_range(&mut self, table: &'static str, from: &[u8], to: &[u8]) {
-        self.batch.delete_range_cf(self.rocks.family(table), from, to);
+        let family = self.family(table);
+        self.batch.delete_range_cf(family, from, to);
     }
 }
 

@@ -21,28 +21,44 @@ pub trait Writer {
 
 /// Writes the parent of an identifier.
 pub fn put_parent(writer: &mut impl Writer, partition: u32, identifier: IdentifierKey, parent: &Parent) {
-    let mut bytes = Vec::with_capacity(32);
-    parent.encode(&mut bytes);
-    writer.put(keys::PARENTS, &keys::parent(partition, identifier), &bytes);
+    with_room(|bytes| {
+        parent.encode(bytes);
+        writer.put(keys::PARENTS, &keys::parent(partition, identifier), bytes);
+    });
 }
 
-/// Writes those pages of a home that changed, and says what is stored now.
-pub fn put_home(writer: &mut impl Writer, root: Root, home: &Home, before: &Pages) -> Pages {
+/// Writes those pages of a home that changed, and notes in `pages` what is stored then.
+pub fn put_home(writer: &mut impl Writer, root: Root, home: &Home, pages: &mut Pages) {
     let writer = std::cell::RefCell::new(writer);
-    pages::write(
-        root,
-        home,
-        before,
-        |key, value| writer.borrow_mut().put(keys::CLUSTERS, key, value),
-        |key| writer.borrow_mut().delete(keys::CLUSTERS, key),
-    )
+    with_room(|bytes| {
+        pages::write(
+            root,
+            home,
+            pages,
+            bytes,
+            &mut |key, value| writer.borrow_mut().put(keys::CLUSTERS, key, value),
+            |key| writer.borrow_mut().delete(keys::CLUSTERS, key),
+        );
+    });
+}
+
+/// Room to write a value in, which is kept for the next one.
+fn with_room(write: impl FnOnce(&mut Vec<u8>)) {
+    thread_local! {
+        static ROOM: std::cell::Cell<Vec<u8>> = const { std::cell::Cell::new(Vec::new()) };
+    }
+    let mut bytes = ROOM.take();
+    bytes.clear();
+    write(&mut bytes);
+    ROOM.set(bytes);
 }
 
 /// Writes an effect.
 pub fn put_effect(writer: &mut impl Writer, partition: u32, signature: SignatureKey, event: EventKey, effect: &Effect) {
-    let mut bytes = Vec::with_capacity(256);
-    effect.encode(&mut bytes);
-    writer.put(keys::EFFECTS, &keys::effect(partition, signature, event), &bytes);
+    with_room(|bytes| {
+        effect.encode(bytes);
+        writer.put(keys::EFFECTS, &keys::effect(partition, signature, event), bytes);
+    });
 }
 
 /// Drops an effect.
@@ -52,10 +68,11 @@ pub fn drop_effect(writer: &mut impl Writer, partition: u32, signature: Signatur
 
 /// Remembers an event.
 pub fn put_seen(writer: &mut impl Writer, partition: u32, event: EventKey, seen: Seen) {
-    let mut bytes = Vec::with_capacity(16);
-    bytes.extend(seen.content.to_le_bytes());
-    seen.time.encode(&mut bytes);
-    writer.put(keys::SEEN, &keys::seen(partition, event), &bytes);
+    with_room(|bytes| {
+        bytes.extend_from_slice(&seen.content.to_le_bytes());
+        seen.time.encode(bytes);
+        writer.put(keys::SEEN, &keys::seen(partition, event), bytes);
+    });
 }
 
 /// Reads what [`put_seen`] wrote.

@@ -107,7 +107,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             Stored(deployment.disk.rocks.clone()),
             deployment.options.machine,
         ),
-        rocks: deployment.disk.rocks.clone(),
+        rocks: deployment.disk.rocks.clone().without_wal(),
         sinks: Sinks::create(&args.out, args.format, &policy.version)?,
         summary: Summary::default(),
         state: State::default(),
@@ -119,7 +119,9 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     }
     run.summary.unknown_namespaces = feed.finish()?;
     progress.finish();
-    deployment.disk.log.flush()?;
+    if args.state.is_some() {
+        deployment.disk.log.flush()?;
+    }
     let Run { mut sinks, mut summary, rocks, machine, .. } = run;
     drop(machine);
     let standing = tables::write(&Stored(rocks), args.partitions, &policy, &mut sinks)?;

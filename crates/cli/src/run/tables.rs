@@ -5,8 +5,8 @@ use musubi_core::cluster::Cluster;
 use musubi_core::fingerprint::Fingerprint;
 use musubi_core::forest::Home;
 use musubi_core::policy::Policy;
-use musubi_core::resolve::resolve;
-use musubi_stitcher::{snapshot, standing_resolution};
+use musubi_core::resolve::{Decision, decide};
+use musubi_stitcher::{last_snapshot, standing_resolution};
 use musubi_store::{Rocks, Stored};
 
 use crate::sinks::Sinks;
@@ -28,7 +28,7 @@ pub(crate) fn write(state: &Stored<Rocks>, partitions: u32, policy: &Policy, sin
     for partition in 0..partitions {
         state.each_cluster(partition, |_, home| {
             if let (Home::Live(cluster), None) = (home, &failed) {
-                failed = write_cluster(&cluster, policy, sinks, &mut standing).err();
+                failed = write_cluster(*cluster, policy, sinks, &mut standing).err();
             }
             Ok(())
         })?;
@@ -36,10 +36,10 @@ pub(crate) fn write(state: &Stored<Rocks>, partitions: u32, policy: &Policy, sin
     failed.map_or(Ok(standing), Err)
 }
 
-fn write_cluster(cluster: &Cluster, policy: &Policy, sinks: &mut Sinks, standing: &mut Standing) -> Result<()> {
-    let published = standing_resolution(cluster);
+fn write_cluster(mut cluster: Cluster, policy: &Policy, sinks: &mut Sinks, standing: &mut Standing) -> Result<()> {
+    let published = standing_resolution(&cluster);
     for person in (0..).take(published.anchors.len()) {
-        let snapshot = snapshot(cluster, &published, person);
+        let snapshot = last_snapshot(&mut cluster, &published, person);
         for identifier in &snapshot.identifiers {
             standing.identifiers += 1;
             standing.fingerprint.add_identity(identifier, snapshot.person_id);
@@ -55,8 +55,10 @@ fn write_cluster(cluster: &Cluster, policy: &Policy, sinks: &mut Sinks, standing
             sinks.redirect(member.person_id(), to)?;
         }
     }
-    if !cluster.plain {
-        standing.refused_links += resolve(cluster, policy).refusals.len() as u64;
+    if !cluster.plain
+        && let Decision::Full(resolution) = decide(&cluster, policy)
+    {
+        standing.refused_links += resolution.refusals.len() as u64;
     }
     Ok(())
 }

@@ -43,11 +43,18 @@ impl Named for ChannelFold {
     }
 }
 
-/// Takes an effect into every rule that it speaks to.
-pub(super) fn observe(computed: &mut Vec<Computed>, effect: &Effect, policy: &Policy) {
+/// Takes an effect into every rule that it speaks to, of each of which `before` sees what is held.
+pub(super) fn observe(
+    computed: &mut Vec<Computed>,
+    effect: &Effect,
+    policy: &Policy,
+    mut before: impl FnMut(&ComputedRule, Option<&Computed>),
+) {
     for rule in policy.computed.iter().filter(|rule| concerns(rule, effect)) {
         if let Some(part) = Part::read(rule, effect).filter(|_| keep(rule) > 0) {
-            take(computed, rule, &part);
+            let place = sorted::find(computed, &rule.name);
+            before(rule, place.ok().map(|place| &computed[place]));
+            take(computed, place, rule, &part);
         }
     }
 }
@@ -56,8 +63,8 @@ fn concerns(rule: &ComputedRule, effect: &Effect) -> bool {
     rule.types.is_empty() || rule.types.contains(&effect.kind)
 }
 
-fn take(computed: &mut Vec<Computed>, rule: &ComputedRule, part: &Part<'_>) {
-    let place = match sorted::find(computed, &rule.name) {
+fn take(computed: &mut Vec<Computed>, place: Result<usize, usize>, rule: &ComputedRule, part: &Part<'_>) {
+    let place = match place {
         Ok(place) => {
             computed[place].overall.take(part, keep(rule));
             place

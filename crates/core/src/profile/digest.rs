@@ -1,9 +1,7 @@
 //! The digest of a profile: what the fingerprint of a whole state is made of.
 
 use super::{Activity, Fold, Membership, PerCurrency, Profile, Recent, Trait};
-use crate::decimal::{Decimal, Parts};
-use crate::time::Timestamp;
-use crate::value::Value;
+use crate::packed::Packer;
 
 /// Room for the bytes of a common profile, so that they are gathered without growing.
 const COMMON_BYTES: usize = 1024;
@@ -12,16 +10,14 @@ impl Profile {
     /// Feeds everything visible to a hasher, so framed that two profiles under one policy give equal bytes exactly where
     /// their [`view`](super::view())s are equal.
     pub fn digest(&self, hasher: &mut blake3::Hasher) {
-        let mut bytes = Bytes(Vec::with_capacity(COMMON_BYTES));
+        let mut bytes = Packer(Vec::with_capacity(COMMON_BYTES));
         bytes.profile(self);
         hasher.update(&bytes.0);
     }
 }
 
-/// Canonical bytes. Every text and list goes with its length, so no two contents run together.
-struct Bytes(Vec<u8>);
-
-impl Bytes {
+/// The parts of a profile, packed.
+impl Packer {
     fn profile(&mut self, profile: &Profile) {
         self.traits(&profile.traits);
         self.list(&profile.computed, |bytes, computed| {
@@ -39,7 +35,7 @@ impl Bytes {
         self.list(&profile.households, Self::membership);
         self.list(&profile.accounts, Self::membership);
         self.list(&profile.channels, Self::activity);
-        self.list(&profile.recent, |bytes, recent| bytes.recent(recent));
+        self.list(&profile.recent, |packer, recent: &Recent| packer.0.extend_from_slice(recent.bytes()));
     }
 
     /// The traits that show, each after a 1, and then a 0.
@@ -56,8 +52,8 @@ impl Bytes {
     fn fold(&mut self, fold: &Fold) {
         match fold {
             Fold::Count(count) => self.number(*count),
-            Fold::Sum(sums) => self.currencies(sums, Self::decimal),
-            Fold::Min(values) | Fold::Max(values) => self.currencies(values, Self::value),
+            Fold::Sum(sums) => self.currencies(sums, Packer::decimal),
+            Fold::Min(values) | Fold::Max(values) => self.currencies(values, Packer::value),
             Fold::First(stamped) | Fold::Last(stamped) => self.value(&stamped.value),
             Fold::Distinct(values) => self.list(values, Self::value),
             Fold::LastN(newest) => self.list(newest, |bytes, stamped| bytes.value(&stamped.value)),
@@ -82,86 +78,5 @@ impl Bytes {
         self.time(activity.first_seen);
         self.time(activity.last_seen);
         self.number(activity.touchpoints);
-    }
-
-    fn recent(&mut self, recent: &Recent) {
-        self.time(recent.time);
-        for text in [&recent.event_id, &recent.source, &recent.channel, &recent.kind] {
-            self.text(text);
-        }
-        self.fields(&recent.properties);
-    }
-
-    fn value(&mut self, value: &Value) {
-        match value {
-            Value::Null => self.byte(0),
-            Value::Bool(truth) => self.0.extend([1, u8::from(*truth)]),
-            Value::Number(number) => self.decimal(number),
-            Value::Text(text) => {
-                self.byte(4);
-                self.text(text);
-            }
-            Value::List(items) => {
-                self.byte(5);
-                self.list(items, Self::value);
-            }
-            Value::Map(fields) => {
-                self.byte(6);
-                self.fields(fields);
-            }
-        }
-    }
-
-    fn decimal(&mut self, number: &Decimal) {
-        match number.to_parts() {
-            Parts::Small { mantissa, scale } => {
-                self.0.extend([2, scale]);
-                self.0.extend_from_slice(&mantissa.to_le_bytes());
-            }
-            Parts::Large { mantissa, scale } => {
-                self.byte(3);
-                self.0.extend_from_slice(&scale.to_le_bytes());
-                self.size(mantissa.len());
-                self.0.extend_from_slice(&mantissa);
-            }
-        }
-    }
-
-    fn fields(&mut self, fields: &[(std::sync::Arc<str>, Value)]) {
-        self.list(fields, |bytes, (name, value)| {
-            bytes.text(name);
-            bytes.value(value);
-        });
-    }
-
-    fn list<T>(&mut self, items: &[T], write: impl Fn(&mut Self, &T)) {
-        self.size(items.len());
-        items.iter().for_each(|item| write(self, item));
-    }
-
-    fn text(&mut self, text: &str) {
-        self.size(text.len());
-        self.0.extend_from_slice(text.as_bytes());
-    }
-
-    fn time(&mut self, time: Timestamp) {
-        self.0.extend_from_slice(&time.as_micros().to_le_bytes());
-    }
-
-    fn size(&mut self, size: usize) {
-        self.number(size as u64);
-    }
-
-    /// Seven bits a byte, the least first, the last without the high bit: nearly every length is one byte.
-    fn number(&mut self, mut number: u64) {
-        while number >= 0x80 {
-            self.byte(number as u8 | 0x80);
-            number >>= 7;
-        }
-        self.byte(number as u8);
-    }
-
-    fn byte(&mut self, byte: u8) {
-        self.0.push(byte);
     }
 }

@@ -6,7 +6,7 @@ use bigdecimal::BigDecimal;
 use proptest::prelude::*;
 
 use super::samples::{effects, fold, policies, policy, rule};
-use super::{Profile, Recent, apply, diff, diff_of_facts, diff_of_movement, view};
+use super::{Profile, Recent, apply, diff, view};
 use crate::policy::{Function, Policy};
 use crate::time::Timestamp;
 use crate::touchpoint::Effect;
@@ -38,7 +38,12 @@ fn cut(effects: &[Effect], place: prop::sample::Index) -> (&[Effect], &[Effect])
 /// The profile with one part, each in its turn, taken from another.
 fn grafts(profile: &Profile, other: &Profile) -> [Profile; 8] {
     let (graft, other) = (profile.clone(), other.clone());
-    let bare = |recent: &Arc<Recent>| Arc::new(Recent { properties: Vec::new(), ..recent.as_ref().clone() });
+    let bare = |recent: &Recent| {
+        let (parts, bytes) = (recent.parts(), recent.bytes());
+        // Up to the count of the properties, which here is one byte, and then none.
+        let texts = &bytes[..bytes.len() - parts.properties.0.len() - 1];
+        Recent::from_bytes(&[texts, &[0]].concat()).expect("a touchpoint without properties")
+    };
     [
         Profile { recent: profile.recent.iter().map(bare).collect(), ..graft.clone() },
         Profile { traits: other.traits, ..graft.clone() },
@@ -92,9 +97,22 @@ proptest! {
         prop_assert!(changes.is_sorted_by(|left, right| left.field < right.field));
         prop_assert!(changes.iter().all(|change| change.before != change.after));
         prop_assert_eq!(changes.is_empty(), view(&before) == view(&after));
-        let mut parts = [diff_of_facts(&before, &after), diff_of_movement(&before, &after)].concat();
-        parts.sort_by(|left, right| left.field.cmp(&right.field));
-        prop_assert_eq!(parts, changes);
+    }
+
+    #[test]
+    fn what_is_taken_in_is_told_as_a_diff_would(
+        (policy, effects, _) in histories(),
+        [first, second] in any::<[prop::sample::Index; 2]>(),
+    ) {
+        let (before, rest) = cut(&effects, first);
+        let more = cut(rest, second).0;
+        let before = fold(before, &policy);
+        let mut after = before.clone();
+        let told = after.take_in(more, &policy);
+        prop_assert_eq!(&told, &diff(&before, &after));
+        let mut folded = before;
+        more.iter().for_each(|effect| folded.observe(effect, &policy));
+        prop_assert_eq!(after, folded);
     }
 
     #[test]

@@ -10,10 +10,12 @@ mod computed;
 mod consent;
 mod diff;
 mod digest;
+mod field;
 mod membership;
 mod recent;
 mod sorted;
 mod stamped;
+mod take;
 mod traits;
 mod view;
 
@@ -21,9 +23,10 @@ use std::sync::Arc;
 
 pub use computed::{ChannelFold, Computed, Fold, PerCurrency};
 pub use consent::Consent;
-pub use diff::{Change, apply, diff, diff_of_facts, diff_of_movement};
+pub use diff::{Change, apply, diff};
+pub use field::{Field, Shown};
 pub use membership::{Activity, Membership};
-pub use recent::Recent;
+pub use recent::{Recent, RecentParts};
 pub use stamped::Stamped;
 pub use traits::{Trait, TraitState};
 pub use view::view;
@@ -42,7 +45,7 @@ pub struct Profile {
     /// What the policy's computed rules fold touchpoints into, by name. A rule that nothing spoke to is absent.
     pub computed: Vec<Computed>,
     /// The newest touchpoints, newest first, as many as the policy keeps.
-    pub recent: Vec<Arc<Recent>>,
+    pub recent: Vec<Recent>,
     /// Consent given or refused, by purpose.
     pub consent: Vec<Consent>,
     /// The households that the person was seen in, by id.
@@ -59,7 +62,7 @@ impl Profile {
         membership::observe_activity(&mut self.channels, effect);
         recent::observe(&mut self.recent, effect, &policy.limits);
         traits::observe(&mut self.traits, effect, policy);
-        computed::observe(&mut self.computed, effect, policy);
+        computed::observe(&mut self.computed, effect, policy, |_, _| {});
         for (purpose, given) in &effect.consent {
             self.observe_consent(purpose, *given, effect.time);
         }

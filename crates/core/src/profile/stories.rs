@@ -51,7 +51,7 @@ fn check(story: &str, words: &[&str], expected: Expect) {
 fn check_diff(before: &str, after: &str, expected: Expect) {
     let mut shown = String::new();
     for change in diff(&profile(before), &profile(after)) {
-        let value = |value: Option<crate::value::Value>| value.map_or("nothing".into(), |value| value.to_string());
+        let value = |shown: Option<super::Shown>| shown.map_or("nothing".into(), |shown| shown.value().to_string());
         writeln!(shown, "{}: {} -> {}", change.field, value(change.before), value(change.after))
             .expect("a string takes all");
     }
@@ -65,7 +65,7 @@ fn a_first_visit_shows_everything_it_said() {
         &[""],
         expect![[r#"
         accounts {"shop-ltd":{"first_seen":10,"last_seen":10}}
-        channels {"ec":{"first_seen":10,"last_seen":10,"touchpoints":1}}
+        channels.ec {"first_seen":10,"last_seen":10,"touchpoints":1}
         computed.first_page "/hats"
         computed.last_page "/hats"
         computed.pages ["/hats"]
@@ -228,7 +228,7 @@ fn a_diff_names_what_an_order_changed() {
         before,
         &format!("{before}\n 2 till 2 store order city=null .total=5 -mail"),
         expect![[r#"
-            channels: {"ec":{"first_seen":1,"last_seen":1,"touchpoints":1}} -> {"ec":{"first_seen":1,"last_seen":1,"touchpoints":1},"store":{"first_seen":2,"last_seen":2,"touchpoints":1}}
+            channels.store: nothing -> {"first_seen":2,"last_seen":2,"touchpoints":1}
             computed.orders: nothing -> 1
             computed.orders.store: nothing -> 1
             computed.spent: nothing -> 5

@@ -6,7 +6,7 @@
 //! | `computed.NAME`, `computed.NAME.CHANNEL` | the computed trait over all, and in one channel |
 //! | `consent.PURPOSE` | true or false |
 //! | `households`, `accounts` | an object: id → `first_seen`, `last_seen` |
-//! | `channels` | an object: channel → `first_seen`, `last_seen`, `touchpoints` |
+//! | `channels.CHANNEL` | what happened in it: `first_seen`, `last_seen`, `touchpoints` |
 //! | `recent` | a list, newest first, of `channel`, `event_id`, `properties`, `source`, `time`, `type` |
 //! | `first_seen`, `last_seen` | over all channels |
 //!
@@ -14,7 +14,7 @@
 
 use std::sync::Arc;
 
-use super::{Activity, Consent, Membership, Profile, Recent};
+use super::{Activity, Field, Membership, Profile, Recent};
 use crate::decimal::Decimal;
 use crate::time::Timestamp;
 use crate::value::Value;
@@ -23,27 +23,17 @@ use crate::value::Value;
 ///
 /// Two profiles with equal views are the same to everybody downstream, though one may remember more.
 pub fn view(profile: &Profile) -> Vec<(Arc<str>, Value)> {
-    let mut fields = Vec::new();
-    for (name, value) in profile.visible_traits() {
-        fields.push((trait_field(name), value));
-    }
+    let mut fields: Vec<Field> = profile.traits.iter().map(|entry| Field::Trait(entry.name.clone())).collect();
     for computed in &profile.computed {
-        fields.push((computed_field(&computed.name), computed.overall.value()));
-        let by_channel = computed.channels.iter();
-        fields.extend(by_channel.map(|part| (channel_field(&computed.name, &part.channel), part.fold.value())));
+        fields.push(Field::Computed(computed.name.clone()));
+        let channels = computed.channels.iter();
+        fields.extend(channels.map(|part| Field::ComputedIn(computed.name.clone(), part.channel.clone())));
     }
-    fields.extend(profile.consent.iter().map(|consent| (consent_field(consent), Value::Bool(consent.given))));
-    let whole = [
-        ("accounts", memberships(&profile.accounts)),
-        ("channels", channels(&profile.channels)),
-        ("first_seen", instant(profile.first_seen())),
-        ("households", memberships(&profile.households)),
-        ("last_seen", instant(profile.last_seen())),
-        ("recent", recent(&profile.recent)),
-    ];
-    fields.extend(whole.into_iter().filter_map(|(field, value)| Some((field.into(), value?))));
-    fields.sort_by(|(left, _), (right, _)| left.cmp(right));
-    fields
+    fields.extend(profile.consent.iter().map(|consent| Field::Consent(consent.purpose.clone())));
+    fields.extend(profile.channels.iter().map(|activity| Field::Channel(activity.channel.clone())));
+    fields.extend([Field::Accounts, Field::FirstSeen, Field::Households, Field::LastSeen, Field::Recent]);
+    fields.sort_unstable();
+    fields.iter().filter_map(|field| Some((field.name(), profile.shown(field)?.value()))).collect()
 }
 
 impl Profile {
@@ -53,27 +43,7 @@ impl Profile {
     }
 }
 
-pub(super) fn trait_field(name: &str) -> Arc<str> {
-    ["traits.", name].concat().into()
-}
-
-pub(super) fn computed_field(name: &str) -> Arc<str> {
-    ["computed.", name].concat().into()
-}
-
-pub(super) fn channel_field(name: &str, channel: &str) -> Arc<str> {
-    ["computed.", name, ".", channel].concat().into()
-}
-
-pub(super) fn consent_field(consent: &Consent) -> Arc<str> {
-    ["consent.", &consent.purpose].concat().into()
-}
-
-pub(super) fn instant(time: Option<Timestamp>) -> Option<Value> {
-    time.map(micros)
-}
-
-pub(super) fn memberships(memberships: &[Membership]) -> Option<Value> {
+pub(super) fn memberships(memberships: &[Membership]) -> Value {
     let fields = |names: &Names| -> Value {
         let show = |one: &Membership| {
             let span = [(&names.first_seen, micros(one.first_seen)), (&names.last_seen, micros(one.last_seen))];
@@ -81,26 +51,22 @@ pub(super) fn memberships(memberships: &[Membership]) -> Option<Value> {
         };
         Value::Map(memberships.iter().map(show).collect())
     };
-    (!memberships.is_empty()).then(|| NAMES.with(fields))
+    NAMES.with(fields)
 }
 
-pub(super) fn channels(channels: &[Activity]) -> Option<Value> {
-    let fields = |names: &Names| -> Value {
-        let show = |one: &Activity| {
-            let fields = [
-                (&names.first_seen, micros(one.first_seen)),
-                (&names.last_seen, micros(one.last_seen)),
-                (&names.touchpoints, Value::Number(Decimal::from(one.touchpoints))),
-            ];
-            (one.channel.clone(), object(fields))
-        };
-        Value::Map(channels.iter().map(show).collect())
-    };
-    (!channels.is_empty()).then(|| NAMES.with(fields))
+pub(super) fn activity(one: &Activity) -> Value {
+    NAMES.with(|names| {
+        object([
+            (&names.first_seen, micros(one.first_seen)),
+            (&names.last_seen, micros(one.last_seen)),
+            (&names.touchpoints, Value::Number(Decimal::from(one.touchpoints))),
+        ])
+    })
 }
 
-pub(super) fn recent(recent: &[Arc<Recent>]) -> Option<Value> {
-    list(NAMES.with(|names| recent.iter().map(|one| touchpoint(one, names)).collect()))
+pub(super) fn recent(recent: &[Recent]) -> Value {
+    let shown: Vec<Value> = NAMES.with(|names| recent.iter().map(|one| touchpoint(one, names)).collect());
+    Value::List(shown.into())
 }
 
 /// Brings shown touchpoints into the order in which a profile shows them.
@@ -111,18 +77,15 @@ pub(super) fn newest_first(touchpoints: &mut [Value]) {
     touchpoints.sort_by_cached_key(|one| std::cmp::Reverse(order(one)));
 }
 
-fn list(items: Vec<Value>) -> Option<Value> {
-    (!items.is_empty()).then(|| Value::List(items.into()))
-}
-
 fn touchpoint(one: &Recent, names: &Names) -> Value {
+    let parts = one.parts();
     object([
-        (&names.channel, Value::Text(one.channel.clone())),
-        (&names.event_id, Value::Text(one.event_id.clone())),
-        (&names.properties, Value::Map(one.properties.as_slice().into())),
-        (&names.source, Value::Text(one.source.clone())),
-        (&names.time, micros(one.time)),
-        (&names.kind, Value::Text(one.kind.clone())),
+        (&names.channel, Value::text(parts.channel)),
+        (&names.event_id, Value::text(parts.event_id)),
+        (&names.properties, Value::Map(one.properties().into())),
+        (&names.source, Value::text(parts.source)),
+        (&names.time, micros(parts.time)),
+        (&names.kind, Value::text(parts.kind)),
     ])
 }
 
@@ -131,7 +94,7 @@ fn object<const FIELDS: usize>(fields: [(&Arc<str>, Value); FIELDS]) -> Value {
     Value::Map(Arc::new(fields.map(|(name, value)| (name.clone(), value))))
 }
 
-fn micros(time: Timestamp) -> Value {
+pub(super) fn micros(time: Timestamp) -> Value {
     Value::Number(Decimal::from(time.as_micros()))
 }
 

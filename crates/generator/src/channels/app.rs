@@ -39,7 +39,7 @@ pub(crate) fn play(visit: &mut Visit<'_>) {
 fn look(visit: &mut Visit<'_>, source: Source, signed_in: bool) {
     if visit.dice.chance(0.5) {
         let screen = visit.dice.pick(&["home", "coupons", "points", "stores", "favourites"]);
-        visit.touch(source, "screen_viewed").properties().text("screen", screen);
+        visit.touch(source, "screen_viewed").properties().text("page", screen);
     } else {
         visit.touch(source, "product_viewed").product();
     }

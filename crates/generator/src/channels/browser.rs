@@ -49,7 +49,7 @@ fn look(visit: &mut Visit<'_>, signed_in: bool) {
     match visit.dice.below(8) {
         0..=3 => {
             let page = visit.dice.pick(&PAGES);
-            visit.touch(Source::Web, "page_viewed").properties().text("path", page);
+            visit.touch(Source::Web, "page_viewed").properties().text("page", page);
         }
         4 => {
             let words = visit.dice.pick(&SEARCHES);
@@ -169,7 +169,7 @@ pub(crate) fn crawl(visit: &mut Visit<'_>) {
     let crawler = visit.dice.below(CRAWLERS);
     for _ in 0..=visit.dice.run(NEXT_PAGE, MOST_PAGES) {
         let page = visit.dice.pick(&PAGES);
-        visit.touch_by_nobody(Source::Web, "page_viewed").properties().text("path", page).flag("bot", true);
+        visit.touch_by_nobody(Source::Web, "page_viewed").properties().text("page", page).flag("bot", true);
         visit.draft.identify(Facet::Cookie.namespace(), |out| {
             out.extend_from_slice(b"mb1.crawler");
             json::padded(out, crawler, 2);

@@ -37,7 +37,7 @@ fn click(visit: &mut Visit<'_>, campaign: &str) {
     if visit.tied(Facet::Email) {
         visit.note_tied(Facet::Cookie);
     }
-    visit.touch(Source::Web, "page_viewed").with(Facet::Cookie).properties().text("path", "/new");
+    visit.touch(Source::Web, "page_viewed").with(Facet::Cookie).properties().text("page", "/new");
     visit.send(5, 90);
 }
 

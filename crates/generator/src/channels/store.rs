@@ -21,7 +21,7 @@ pub(crate) fn buy(visit: &mut Visit<'_>) {
     let till = visit.dice.pick(&TILLS);
     if visit.person.owns(Facet::Device) && visit.dice.chance(0.2) {
         visit.touch(Source::Ios, "store_visited").with(Facet::Device).with(Facet::User);
-        visit.properties().text("store", till.name());
+        visit.properties().text("store_id", till.name());
         visit.note_tied(Facet::Device);
         visit.send(200, 1_500);
     }
@@ -34,7 +34,7 @@ pub(crate) fn buy(visit: &mut Visit<'_>) {
 }
 
 fn receipt(visit: &mut Visit<'_>, till: Source) {
-    visit.touch(till, "order_completed").with(Facet::Card).order().properties().text("store", till.name());
+    visit.touch(till, "order_completed").with(Facet::Card).order().properties().text("store_id", till.name());
     for (facet, rate) in [(Facet::Email, MAILED_RECEIPTS), (Facet::Phone, TYPED_PHONES)] {
         if visit.dice.chance(rate) && visit.also(facet) && visit.tied(Facet::Card) {
             visit.note_tied(facet);

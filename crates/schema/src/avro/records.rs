@@ -149,7 +149,7 @@ impl Serialize for Record<'_> {
     }
 }
 
-fn text(person: PersonId) -> String {
+fn text(person: impl std::fmt::Display) -> String {
     person.to_string()
 }
 
@@ -239,7 +239,7 @@ struct ChangeWire<'a> {
     person_id: String,
     version: i64,
     kind: &'a str,
-    changes: Items<'a, Change, FieldChange<'a>>,
+    changes: Items<'a, Change, FieldChange>,
     joined: Items<'a, Identifier, Pair<'a>>,
     left: Items<'a, Identifier, Pair<'a>>,
     from: Items<'a, PersonId, String>,
@@ -266,16 +266,20 @@ impl<'a> ChangeWire<'a> {
 }
 
 #[derive(serde::Serialize)]
-struct FieldChange<'a> {
-    field: &'a str,
+struct FieldChange {
+    field: String,
     before: Option<String>,
     after: Option<String>,
 }
 
-impl<'a> FieldChange<'a> {
-    fn of(change: &'a Change) -> Self {
-        let show = |value: &_| json(|out| render::field_value(out, &change.field, value));
-        Self { field: &change.field, before: change.before.as_ref().map(show), after: change.after.as_ref().map(show) }
+impl FieldChange {
+    fn of(change: &Change) -> Self {
+        let show = |shown: &_| json(|out| render::shown(out, shown));
+        Self {
+            field: text(&change.field),
+            before: change.before.as_ref().map(show),
+            after: change.after.as_ref().map(show),
+        }
     }
 }
 
@@ -313,7 +317,7 @@ struct ProfileWire<'a> {
     traits: String,
     computed: String,
     channels: Entries<'a, Activity, ActivityWire>,
-    recent: Items<'a, Arc<Recent>, RecentWire<'a>>,
+    recent: Items<'a, Recent, RecentWire<'a>>,
     consent: Entries<'a, Consent, bool>,
     first_seen: Option<i64>,
     last_seen: Option<i64>,
@@ -332,7 +336,7 @@ impl<'a> ProfileWire<'a> {
             traits: json(|out| render::traits(out, profile)),
             computed: json(|out| render::computed(out, &profile.computed)),
             channels: Entries(&profile.channels, ActivityWire::of),
-            recent: Items(&profile.recent, |recent| RecentWire::of(recent)),
+            recent: Items(&profile.recent, RecentWire::of),
             consent: Entries(&profile.consent, |consent| (&consent.purpose, consent.given)),
             first_seen: profile.first_seen().map(micros),
             last_seen: profile.last_seen().map(micros),
@@ -384,13 +388,14 @@ struct RecentWire<'a> {
 
 impl<'a> RecentWire<'a> {
     fn of(recent: &'a Recent) -> Self {
+        let parts = recent.parts();
         Self {
-            channel: &recent.channel,
-            event_id: &recent.event_id,
-            properties: json(|out| crate::json::fields(out, &recent.properties)),
-            source: &recent.source,
-            time: micros(recent.time),
-            r#type: &recent.kind,
+            channel: parts.channel,
+            event_id: parts.event_id,
+            properties: json(|out| crate::json::packed_fields(out, parts.properties, parts.count)),
+            source: parts.source,
+            time: micros(parts.time),
+            r#type: parts.kind,
         }
     }
 }

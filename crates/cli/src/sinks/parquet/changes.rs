@@ -140,7 +140,7 @@ impl Changes {
             let row = self.changes.values();
             let before = field.before.as_ref().and_then(|_| value(item, "before"));
             let after = field.after.as_ref().and_then(|_| value(item, "after"));
-            part::<StringBuilder>(row, 0).append_value(&field.field);
+            part::<StringBuilder>(row, 0).append_value(field.field.name());
             part::<StringBuilder>(row, 1).append_option(before);
             part::<StringBuilder>(row, 2).append_option(after);
             row.append(true);
