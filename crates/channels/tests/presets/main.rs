@@ -1,0 +1,7 @@
+//! What the presets make of payloads in the shapes that their senders use, and of payloads that nobody would send.
+
+mod commerce;
+mod common;
+mod records;
+mod talk;
+mod web;
