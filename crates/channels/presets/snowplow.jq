@@ -27,7 +27,7 @@ def touchpoints:
     | {
         event_id: either(.eid, digest),
         type: ({pv: "page_viewed", pp: "page_pinged", tr: "order_completed", ti: "order_line",
-                se: (.se_ac | given | tostring | name), ue: ($unstructured.schema | schema_name | snake)}[.e | tostring]
+                se: (either(.se_ac) // "" | name), ue: ($unstructured.schema | schema_name | snake)}[.e | tostring]
               | if . == null or . == "" then "received" else . end),
         channel: (if .p == "mob" then "app" else null end),
         occurred_at: at(.ttm, .dtm),

@@ -18,7 +18,9 @@ const BODY: [&str; 4] = ["writeKey", "write_key", "api_key", "token"];
 pub(crate) fn has_key(request: &Request<'_>, body: Option<&Val>, key: &Secret, own_header: Option<&str>) -> bool {
     let is_key = |candidate: &str| key.is(candidate.as_bytes());
     let headers = own_header.into_iter().chain(["x-api-key"]).filter_map(|name| request.header(name));
-    if headers.into_iter().any(is_key) || request.header("authorization").is_some_and(|header| is_authorized(header, key)) {
+    if headers.into_iter().any(is_key)
+        || request.header("authorization").is_some_and(|header| is_authorized(header, key))
+    {
         return true;
     }
     QUERY.iter().filter_map(|name| request.query_field(name)).any(|found| is_key(&found))
@@ -39,9 +41,10 @@ fn is_authorized(header: &str, key: &Secret) -> bool {
 
 fn is_in_body(body: &Val, key: &Secret) -> bool {
     let in_object = |object: &Val| {
-        let direct = BODY.iter().filter_map(|name| field(object, name)).chain(
-            field(object, "properties").and_then(|properties| field(properties, "token")),
-        );
+        let direct = BODY
+            .iter()
+            .filter_map(|name| field(object, name))
+            .chain(field(object, "properties").and_then(|properties| field(properties, "token")));
         direct.filter_map(as_text).any(|found| key.is(found.as_bytes()))
     };
     match body {

@@ -49,8 +49,8 @@ mod tests {
     #[test]
     fn a_form_is_read_with_its_escapes() {
         let read: Vec<_> = pairs(b"From=%2B8190&Body=a+b%20%E7%B5%90&empty=&bare&&x=%zz%").collect();
-        let wanted =
-            [("From", "+8190"), ("Body", "a b 結"), ("empty", ""), ("bare", ""), ("x", "%zz%")].map(|(a, b)| (a.into(), b.into()));
+        let wanted = [("From", "+8190"), ("Body", "a b 結"), ("empty", ""), ("bare", ""), ("x", "%zz%")]
+            .map(|(a, b)| (a.into(), b.into()));
         assert_eq!(read, wanted);
     }
 }

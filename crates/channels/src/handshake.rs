@@ -46,8 +46,7 @@ fn meta(request: &Request<'_>, key: Option<&Secret>) -> Answer {
 /// The settings that the browser SDKs ask for: everything is on, and goes to where they were told already.
 fn settings(request: &Request<'_>) -> Option<Answer> {
     const RUDDER: &str = r#"{"source":{"id":"musubi","name":"musubi","writeKey":"KEY","enabled":true,"workspaceId":"musubi","config":{"statsCollection":{"errors":{"enabled":false},"metrics":{"enabled":false}}},"connections":[],"destinations":[],"dataplanes":{}},"updatedAt":"2026-01-01T00:00:00.000Z"}"#;
-    const SEGMENT: &str =
-        r#"{"integrations":{"Segment.io":{"apiKey":"KEY","unbundledIntegrations":[],"addBundledMetadata":true}},"plan":{},"edgeFunction":{}}"#;
+    const SEGMENT: &str = r#"{"integrations":{"Segment.io":{"apiKey":"KEY","unbundledIntegrations":[],"addBundledMetadata":true}},"plan":{},"edgeFunction":{}}"#;
     let path = request.path.trim_end_matches('/');
     let (body, key) = if path.ends_with("/sourceConfig") {
         (RUDDER, request.query_field("writeKey").unwrap_or_default())
@@ -81,7 +80,11 @@ pub(crate) fn within(handshake: Handshake, body: &Val, secret: Option<&Secret>) 
         }
         Handshake::Sns if said(field(body, "Type")).as_deref() == Some("SubscriptionConfirmation") => {
             let url = said(field(body, "SubscribeURL")).unwrap_or_default();
-            if is_of_sns(&url) { Within::Confirm(url) } else { Within::Suspicious("wanted an address of SNS in `SubscribeURL`") }
+            if is_of_sns(&url) {
+                Within::Confirm(url)
+            } else {
+                Within::Suspicious("wanted an address of SNS in `SubscribeURL`")
+            }
         }
         Handshake::None | Handshake::Meta | Handshake::Zoom | Handshake::Sns | Handshake::AnalyticsSettings => {
             Within::Payload
@@ -106,7 +109,9 @@ fn zoom(plain: &str, secret: Option<&Secret>) -> Within {
 /// sent anywhere.
 fn is_of_sns(url: &str) -> bool {
     let host = url.strip_prefix("https://sns.").and_then(|rest| rest.split('/').next());
-    let region = host.and_then(|host| host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn")));
-    region.is_some_and(|region| !region.is_empty() && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'))
+    let region =
+        host.and_then(|host| host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn")));
+    region.is_some_and(|region| {
+        !region.is_empty() && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    })
 }
-

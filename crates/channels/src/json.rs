@@ -232,7 +232,8 @@ mod tests {
 
     #[test]
     fn what_is_read_is_written_with_every_digit() {
-        for text in [r#"{"a":[1,-2,null,true,"x\n結び"],"b":{}}"#, "12800.10", "0.1", "1e+400", "18446744073709551616"] {
+        for text in [r#"{"a":[1,-2,null,true,"x\n結び"],"b":{}}"#, "12800.10", "0.1", "1e+400", "18446744073709551616"]
+        {
             assert_eq!(again(text), text);
         }
     }

@@ -14,6 +14,7 @@ mod json;
 mod mapping;
 mod preset;
 mod request;
+pub mod samples;
 mod secret;
 mod settings;
 mod signature;

@@ -86,11 +86,7 @@ pub const PRESETS: &[Preset] = &[
     },
     sdk(plain("posthog", mapping!("posthog"), "product"), Reply::Json(r#"{"status":1}"#), Handshake::None),
     plain("salesforce-cdc", mapping!("salesforce-cdc"), "sales"),
-    sdk(
-        plain("segment", mapping!("segment"), "web"),
-        Reply::Json(r#"{"success":true}"#),
-        Handshake::AnalyticsSettings,
-    ),
+    sdk(plain("segment", mapping!("segment"), "web"), Reply::Json(r#"{"success":true}"#), Handshake::AnalyticsSettings),
     signed(plain("sendgrid", mapping!("sendgrid"), "email"), || Scheme::Sendgrid),
     Preset { handshake: Handshake::Sns, ..plain("ses", mapping!("ses"), "email") },
     signed(plain("shopify", mapping!("shopify"), "ec"), || Scheme::Shopify),
@@ -104,10 +100,7 @@ pub const PRESETS: &[Preset] = &[
     },
     plain("webhook", mapping!("webhook"), "web"),
     signed(plain("zendesk", mapping!("zendesk"), "support"), || Scheme::Zendesk),
-    Preset {
-        handshake: Handshake::Zoom,
-        ..signed(plain("zoom", mapping!("zoom"), "webinar"), || Scheme::Zoom)
-    },
+    Preset { handshake: Handshake::Zoom, ..signed(plain("zoom", mapping!("zoom"), "webinar"), || Scheme::Zoom) },
 ];
 
 /// The preset of that name. RudderStack's clients speak Segment's language.

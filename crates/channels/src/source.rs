@@ -104,7 +104,11 @@ impl Source {
         let path = settings.mapping.as_ref().map(|path| path.to_string_lossy().into_owned());
         let scheme = settings.signature.clone().unwrap_or_else(preset.scheme);
         // A preset that is only fed from files or topics needs no secret.
-        let scheme = if secrets.signing.is_empty() && settings.signature.is_none() && settings.open { Scheme::None } else { scheme };
+        let scheme = if secrets.signing.is_empty() && settings.signature.is_none() && settings.open {
+            Scheme::None
+        } else {
+            scheme
+        };
         if scheme != Scheme::None && secrets.signing.iter().all(Secret::is_empty) {
             return Err(Error::Lacking { source_name: settings.name.clone(), key: "secret" });
         }
@@ -120,8 +124,10 @@ impl Source {
         let region = region.transpose()?;
         time::Zone::named(&settings.timezone)
             .ok_or_else(|| fault("timezone", "a time zone or an offset", &settings.timezone))?;
-        let window = settings.replay_window.parse::<SignedDuration>().ok().and_then(|w| u64::try_from(w.as_micros()).ok());
-        let window = window.ok_or_else(|| fault("replay_window", "a duration such as `5m`", &settings.replay_window))?;
+        let window =
+            settings.replay_window.parse::<SignedDuration>().ok().and_then(|w| u64::try_from(w.as_micros()).ok());
+        let window =
+            window.ok_or_else(|| fault("replay_window", "a duration such as `5m`", &settings.replay_window))?;
         let code = mapping.unwrap_or(preset.mapping);
         let mapping = Mapping::compile(path.as_deref().unwrap_or(preset.name), code)
             .map_err(|error| Error::Mapping { source_name: settings.name.clone(), error })?;
@@ -168,9 +174,8 @@ impl Source {
             Err(fault) => return self.only(self.aside_whole(reason(&fault), told(&fault), original)),
         };
         let headers = record.headers.iter().map(|(name, value)| (*name, text(&String::from_utf8_lossy(value))));
-        let key = record.key.map_or(Val::Null, |key| {
-            json::read(key).unwrap_or_else(|_| text(&String::from_utf8_lossy(key)))
-        });
+        let key =
+            record.key.map_or(Val::Null, |key| json::read(key).unwrap_or_else(|_| text(&String::from_utf8_lossy(key))));
         let (topic, partition, offset) = record.position;
         let position = json::object([
             ("topic", text(topic)),
@@ -304,7 +309,14 @@ impl Source {
             taken.touchpoints.truncate(before);
             let source = self.settings.name.clone();
             let event_id = event_id.or(first);
-            taken.set_aside.push(SetAside { source, event_id, reason, detail, original: bytes_of(&item), item: Some(place) });
+            taken.set_aside.push(SetAside {
+                source,
+                event_id,
+                reason,
+                detail,
+                original: bytes_of(&item),
+                item: Some(place),
+            });
         }
     }
 
@@ -322,9 +334,8 @@ impl Source {
         let mut line = Vec::with_capacity(512);
         self.head(fields, received_at, &mut line)
             .map_err(|deep| Aside { event_id: said("event_id"), ..Aside::new("too-deep", deep.to_string()) })?;
-        let mut touchpoint = PARSER.with_borrow_mut(|parser| parser.parse_touchpoint(&line)).map_err(|malformed| Aside {
-            event_id: malformed.event_id,
-            ..Aside::new(malformed.reason, malformed.detail)
+        let mut touchpoint = PARSER.with_borrow_mut(|parser| parser.parse_touchpoint(&line)).map_err(|malformed| {
+            Aside { event_id: malformed.event_id, ..Aside::new(malformed.reason, malformed.detail) }
         })?;
         self.name_identifiers(&mut touchpoint);
         Ok(touchpoint)
@@ -358,7 +369,8 @@ impl Source {
         }
         if self.settings.hashes {
             let region = self.region.unwrap_or(Region::JAPAN);
-            let hashes: Vec<_> = touchpoint.identifiers.iter().filter_map(|pair| hashes(pair, region)).flatten().collect();
+            let hashes: Vec<_> =
+                touchpoint.identifiers.iter().filter_map(|pair| hashes(pair, region)).flatten().collect();
             touchpoint.identifiers.extend(hashes);
         }
         if !self.settings.namespaces.is_empty() {
@@ -408,14 +420,13 @@ impl Source {
 
     fn success(&self, request: &Request<'_>) -> Answer {
         /// A transparent GIF of one pixel.
-        const PIXEL: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x01D\0;";
+        const PIXEL: &[u8] =
+            b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x01D\0;";
         match self.preset.reply {
             Reply::Receipt => Answer::json(200, r#"{"accepted":0}"#),
             Reply::Json(body) => Answer::json(200, body),
             Reply::Text(body) => Answer::text(200, body),
-            Reply::Twiml => {
-                Answer { status: 200, content_type: "text/xml", body: Cow::Borrowed(b"<Response/>") }
-            }
+            Reply::Twiml => Answer { status: 200, content_type: "text/xml", body: Cow::Borrowed(b"<Response/>") },
             Reply::Pixel if request.method == "GET" => {
                 Answer { status: 200, content_type: "image/gif", body: Cow::Borrowed(PIXEL) }
             }
@@ -427,7 +438,8 @@ impl Source {
 /// What the sender of a webhook is told: how much was taken, and the first things that were not.
 fn receipt(taken: &Taken) -> Answer {
     const SHOWN: usize = 10;
-    let mut body = format!("{{\"accepted\":{},\"set_aside\":{}", taken.touchpoints.len(), taken.set_aside.len()).into_bytes();
+    let mut body =
+        format!("{{\"accepted\":{},\"set_aside\":{}", taken.touchpoints.len(), taken.set_aside.len()).into_bytes();
     body.extend_from_slice(b",\"rejected\":[");
     for (place, aside) in taken.set_aside.iter().take(SHOWN).enumerate() {
         body.extend_from_slice(if place > 0 { b",{\"item\":" } else { b"{\"item\":" });
@@ -461,7 +473,10 @@ fn bytes_of(item: &Val) -> Vec<u8> {
     json::write(item, &mut out).map_or_else(|deep| deep.to_string().into_bytes(), |()| out)
 }
 
-fn hashes((namespace, value): &(Arc<str>, Arc<str>), region: Region) -> Option<impl Iterator<Item = (Arc<str>, Arc<str>)> + use<>> {
+fn hashes(
+    (namespace, value): &(Arc<str>, Arc<str>),
+    region: Region,
+) -> Option<impl Iterator<Item = (Arc<str>, Arc<str>)> + use<>> {
     let hashes = match namespace.as_ref() {
         "email" => spelling::email_hashes(value)?,
         "phone" => spelling::phone_hashes(&Normaliser::Phone(region).normalise(value)?)?,
@@ -494,7 +509,8 @@ fn lower<'a>(headers: impl Iterator<Item = (&'a str, Val)>) -> Val {
 fn seen(settings: &Settings, preset: &Preset) -> Val {
     let optional = |value: &Option<String>| value.as_deref().map_or(Val::Null, text);
     let list = |values: &[String]| Val::Arr(values.iter().map(|value| text(value)).collect::<Vec<_>>().into());
-    let map = |map: &std::collections::BTreeMap<String, String>| json::object(map.iter().map(|(k, v)| (k.as_str(), text(v))));
+    let map =
+        |map: &std::collections::BTreeMap<String, String>| json::object(map.iter().map(|(k, v)| (k.as_str(), text(v))));
     let fields = &settings.fields;
     let fields = json::object([
         ("items", optional(&fields.items)),

@@ -3,10 +3,10 @@
 
 use std::borrow::Cow;
 
+use jiff::SignedDuration;
 use jiff::civil::{Date, Time};
 use jiff::fmt::rfc2822;
 use jiff::tz::{Offset, TimeZone};
-use jiff::SignedDuration;
 use musubi_core::time::Timestamp;
 use musubi_schema::{parse_time, render_time};
 use unicode_normalization::{UnicodeNormalization as _, is_nfkc};
@@ -167,7 +167,9 @@ pub(crate) fn date(text: &str) -> Option<(Date, &str)> {
 /// `20260401`.
 fn compact(text: &str) -> Option<(Date, &str)> {
     let (head, rest) = text.split_at_checked(8)?;
-    if !head.bytes().all(|byte| byte.is_ascii_digit()) || (rest.bytes().next()?.is_ascii_digit() && rest.len() != 6) {
+    if !head.bytes().all(|byte| byte.is_ascii_digit())
+        || (rest.starts_with(|c: char| c.is_ascii_digit()) && rest.len() != 6)
+    {
         return None;
     }
     Some((calendar(head[..4].parse().ok()?, head[4..6].parse().ok()?, head[6..].parse().ok()?)?, rest))
@@ -187,7 +189,8 @@ const ERAS: [(&str, char, char, i64, (i16, i8, i8)); 5] = [
 fn era(text: &str) -> Option<(Date, &str)> {
     let (rest, before, began) = ERAS.iter().find_map(|(name, short, letter, before, began)| {
         let rest = text.strip_prefix(name).or_else(|| text.strip_prefix(*short));
-        let rest = rest.or_else(|| text.strip_prefix(*letter)).or_else(|| text.strip_prefix(letter.to_ascii_lowercase()));
+        let rest =
+            rest.or_else(|| text.strip_prefix(*letter)).or_else(|| text.strip_prefix(letter.to_ascii_lowercase()));
         rest.map(|rest| (rest, *before, *began))
     })?;
     let rest = rest.trim_start();
@@ -227,9 +230,7 @@ fn digits(text: &str, most: usize) -> Option<(i64, &str)> {
 /// A date in ISO 8601, from any form that [`date`] reads and nothing behind it.
 pub(crate) fn iso_date(text: &str) -> Option<String> {
     let text = plain(text);
-    let trimmed = text.trim();
-    let padded = if trimmed.len() == 8 { format!("{trimmed} ") } else { trimmed.to_owned() };
-    let (date, rest) = date(&padded)?;
+    let (date, rest) = date(text.trim())?;
     rest.trim_matches(weekday).is_empty().then(|| date.to_string())
 }
 
@@ -272,14 +273,17 @@ mod tests {
 
     #[test]
     fn what_is_no_instant_is_none() {
-        for text in ["", "yesterday", "2026-13-01", "2026-04-31", "令和0年1月1日", "R1.4.30", "48:00", "2026-04-01 10:60", "99"] {
+        for text in
+            ["", "yesterday", "2026-13-01", "2026-04-31", "令和0年1月1日", "R1.4.30", "48:00", "2026-04-01 10:60", "99"]
+        {
             assert_eq!(read(text), "none", "{text}");
         }
     }
 
     #[test]
     fn a_date_alone_is_iso() {
-        for (text, date) in [("R6.4.1", "2024-04-01"), ("19800229", "1980-02-29"), ("昭和55年2月29日", "1980-02-29")] {
+        for (text, date) in [("R6.4.1", "2024-04-01"), ("19800229", "1980-02-29"), ("昭和55年2月29日", "1980-02-29")]
+        {
             assert_eq!(iso_date(text).as_deref(), Some(date));
         }
         assert_eq!(iso_date("2026-04-01 10:00"), None);

@@ -98,7 +98,10 @@ impl<R: Read> Read for Decoding<R> {
         self.given += count;
         self.since_row += count;
         if self.since_row > self.most {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "wanted the end of a row: a quote may not be closed"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "wanted the end of a row: a quote may not be closed",
+            ));
         }
         Ok(count)
     }

@@ -29,9 +29,10 @@ impl<R: Read> Rows<R> {
     /// What the file says; [`io::ErrorKind::InvalidData`] where the delimiter is no ASCII, or there is no end of a row
     /// for a mebibyte.
     pub fn new(file: R, settings: &Csv) -> io::Result<Self> {
-        let delimiter = u8::try_from(settings.delimiter).ok().filter(u8::is_ascii).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidData, "wanted a delimiter of ASCII")
-        })?;
+        let delimiter = u8::try_from(settings.delimiter)
+            .ok()
+            .filter(u8::is_ascii)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "wanted a delimiter of ASCII"))?;
         // What the reader of CSV reads ahead is not the row's.
         const AHEAD: usize = 64 * 1_024;
         let decoding = Decoding::new(file, settings.encoding, LONGEST_ROW + AHEAD);
@@ -140,7 +141,8 @@ fn settle(text: &str, rule: Column) -> (String, Wrong) {
 /// A number in full-width characters, with whatever signs.
 fn is_wide_number(text: &str) -> bool {
     let wide = |c: char| matches!(c, '\u{ff01}'..='\u{ff5e}' | '\u{3000}');
-    text.chars().any(|c| matches!(c, '０'..='９')) && text.chars().all(|c| wide(c) || c.is_ascii() || matches!(c, '−' | '‐' | 'ー' | '年' | '月' | '日'))
+    text.chars().any(|c| matches!(c, '０'..='９'))
+        && text.chars().all(|c| wide(c) || c.is_ascii() || matches!(c, '−' | '‐' | 'ー' | '年' | '月' | '日'))
 }
 
 /// `="0901"` is how people keep a spreadsheet from taking zeros away.

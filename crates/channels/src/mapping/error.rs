@@ -90,7 +90,11 @@ const fn lexeme<'a>(wanted: &lex::Expect<&'a str>) -> &'a str {
 fn wanted_found(wanted: &str, part: &str) -> String {
     const SHOWN: usize = 20;
     let found: String = part.split_whitespace().next().unwrap_or("").chars().take(SHOWN).collect();
-    if found.is_empty() { format!("wanted {wanted}, found the end") } else { format!("wanted {wanted}, found `{found}`") }
+    if found.is_empty() {
+        format!("wanted {wanted}, found the end")
+    } else {
+        format!("wanted {wanted}, found `{found}`")
+    }
 }
 
 /// Where a piece of a text stands in it. What is no piece of it stands nowhere.

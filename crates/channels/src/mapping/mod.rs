@@ -16,6 +16,7 @@ use jaq_core::load::{self, Arena, File, Loader};
 use jaq_core::{Compiler, Ctx, Vars};
 use jaq_json::Val;
 
+use crate::json::as_text;
 pub use error::Error;
 
 /// The data that a program runs on: its values, and nothing that lives shorter.
@@ -82,8 +83,9 @@ fn run<'a>(filter: &'a Filter, input: Val, globals: &Globals) -> impl Iterator<I
 
 fn message(thrown: jaq_core::Exn<'_, Val>) -> String {
     const SHOWN: usize = 300;
-    let told = thrown.get_err().map_or_else(|_| "wanted no break out of the mapping".into(), |error| error.to_string());
-    told.chars().take(SHOWN).collect()
+    let Ok(error) = thrown.get_err() else { return "wanted no break out of the mapping".into() };
+    let told = error.into_val();
+    as_text(&told).unwrap_or_else(|| told.to_string().into()).chars().take(SHOWN).collect()
 }
 
 /// The names that a mapping defines, after a look at what it may not do.
@@ -113,7 +115,9 @@ fn compile(name: &str, program: &str) -> Result<Filter, Error> {
 }
 
 fn undefined(name: &str, program: &str, errors: &[(&str, jaq_core::compile::Undefined)]) -> Error {
-    errors.first().map_or_else(|| Error::whole(name, "does not compile".into()), |e| Error::of_compile(name, program, e))
+    errors
+        .first()
+        .map_or_else(|| Error::whole(name, "does not compile".into()), |e| Error::of_compile(name, program, e))
 }
 
 fn first<C, E>(errors: Vec<(File<C, ()>, E)>, told: impl Fn(E) -> Error, name: &str) -> Error {

@@ -79,7 +79,9 @@ fn from_json(value: &Val) -> Outcome {
 fn compact(value: Val) -> Val {
     let Val::Obj(fields) = value else { return value };
     let fields = std::sync::Arc::unwrap_or_clone(fields);
-    Val::obj(fields.into_iter().map(|(name, value)| (name, compact(value))).filter(|(_, value)| is_given(value)).collect())
+    Val::obj(
+        fields.into_iter().map(|(name, value)| (name, compact(value))).filter(|(_, value)| is_given(value)).collect(),
+    )
 }
 
 fn is_given(value: &Val) -> bool {
@@ -98,11 +100,19 @@ fn sha256(from: &str) -> String {
 
 /// `base64url`: the text behind base64 of either alphabet, padded or not.
 fn base64url(value: &Val) -> Outcome {
-    const CONFIG: GeneralPurposeConfig =
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true);
+    const CONFIG: GeneralPurposeConfig = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true);
     const ENGINE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, CONFIG);
     let from = as_text(value).ok_or_else(|| wrong("a text", value))?;
-    let of_url: Vec<u8> = from.bytes().map(|byte| match byte { b'+' => b'-', b'/' => b'_', other => other }).collect();
+    let of_url: Vec<u8> = from
+        .bytes()
+        .map(|byte| match byte {
+            b'+' => b'-',
+            b'/' => b'_',
+            other => other,
+        })
+        .collect();
     let bytes = ENGINE.decode(of_url).map_err(|_| wrong("base64", value))?;
     String::from_utf8(bytes).map(Val::from).map_err(|_| wrong("base64 of a text in UTF-8", value))
 }
@@ -157,4 +167,3 @@ fn range<'a>(from: &Val, to: &Val, by: &Val) -> ValXs<'a, Val> {
 fn refused<'a>(detail: &str) -> ValXs<'a, Val> {
     Box::new(std::iter::once(Err(Exn::from(jaq_json::Error::str(detail)))))
 }
-

@@ -16,7 +16,7 @@ def either(values): first(values | given) // null;
 
 # An amount with its currency, the amount as a text so that no digit is lost; nothing where there is no amount.
 def money(amount; currency):
-  amount | given | {amount: tostring} + ({currency: either(currency)} | compact);
+  . as $from | amount | given | {amount: tostring} + ({currency: ($from | either(currency))} | compact);
 
 # An instant of what stands in VALUE, else of the time of receipt. `instant($zone)` is documented in `natives.rs`.
 def at(value): first(value | given | instant($source.timezone)) // $received_at;

@@ -1,6 +1,5 @@
 //! Sources, requests, and what became of them in a form that a person can read.
 
-
 use musubi_channels::{Outcome, Request, Secret, Secrets, Settings, Source, Taken};
 use musubi_core::time::Timestamp;
 use musubi_schema::{parse_time, render_touchpoint};

@@ -2,6 +2,8 @@
 
 mod commerce;
 mod common;
+mod door;
+mod hostile;
 mod records;
 mod talk;
 mod web;

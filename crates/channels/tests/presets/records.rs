@@ -1,6 +1,5 @@
 //! CRM changes, records of topics, rows of files.
 
-
 use crate::common::{of, open, received, told};
 use expect_test::expect;
 use musubi_channels::files::Rows;
@@ -37,7 +36,8 @@ fn hubspot_and_salesforce_name_their_contacts() {
           properties {"entity":"Contact"}
         aside item 2 ? wildcard-records: `recordIds` names no record: read them again
         aside item 3 ? gap-event: the event holds no fields: read the records again
-    "#]].assert_eq(&out);
+    "#]]
+    .assert_eq(&out);
 }
 
 const MEMBERS: &str = r#"
@@ -61,11 +61,17 @@ fn record(value: Option<&str>) -> String {
 #[test]
 fn a_change_is_read_in_each_of_debeziums_forms() {
     let source = r#""source":{"db":"crm","schema":"public","table":"members","lsn":33,"ts_ms":1775008800123}"#;
-    let bare = format!(r#"{{"op":"u","before":{{"member_no":"49","name":"旧","rank":"gold"}},"after":{{"member_no":"49","mail":"a@shop.jp","name":"新","rank":null}},{source},"ts_ms":1775008800999}}"#);
+    let bare = format!(
+        r#"{{"op":"u","before":{{"member_no":"49","name":"旧","rank":"gold"}},"after":{{"member_no":"49","mail":"a@shop.jp","name":"新","rank":null}},{source},"ts_ms":1775008800999}}"#
+    );
     let mut out = record(Some(&bare));
-    out += &record(Some(&format!(r#"{{"schema":{{}},"payload":{{"op":"c","before":null,"after":{{"member_no":"50","name":"花子"}},{source}}}}}"#)));
+    out += &record(Some(&format!(
+        r#"{{"schema":{{}},"payload":{{"op":"c","before":null,"after":{{"member_no":"50","name":"花子"}},{source}}}}}"#
+    )));
     out += &record(Some(&format!(r#"{{"op":"d","before":{{"member_no":"50","name":"花子"}},"after":null,{source}}}"#)));
-    out += &record(Some(r#"{"member_no":"51","name":"次郎","__op":"c","__table":"members","__source_ts_ms":1775008800123,"__deleted":"false"}"#));
+    out += &record(Some(
+        r#"{"member_no":"51","name":"次郎","__op":"c","__table":"members","__source_ts_ms":1775008800123,"__deleted":"false"}"#,
+    ));
     out += &record(None);
     out += &record(Some(r#"{"op":"t","source":{},"after":null}"#));
     expect![[r#"
@@ -84,7 +90,8 @@ fn a_change_is_read_in_each_of_debeziums_forms() {
           ids loyalty_card:51
           traits {"name":"次郎"}
           properties {"table":"members"}
-    "#]].assert_eq(&out);
+    "#]]
+    .assert_eq(&out);
 }
 
 const TILL: &str = r#"
@@ -155,7 +162,8 @@ fn a_file_of_ascii_for_a_long_time_is_still_cp932_behind_it() {
         text += "ginza,4901234567894\n";
     }
     text += "銀座,4901234567894\n";
-    let settings = "preset = \"csv\"\nfields = { identifiers = { card = \"loyalty_card\" }, traits = { shop = \"shop\" } }";
+    let settings =
+        "preset = \"csv\"\nfields = { identifiers = { card = \"loyalty_card\" }, traits = { shop = \"shop\" } }";
     let (cp932, ..) = encoding_rs::SHIFT_JIS.encode(&text);
     assert!(rows(settings, &cp932).ends_with("traits {\"shop\":\"銀座\"}\n"));
 }
@@ -166,5 +174,6 @@ fn a_quote_that_is_never_closed_does_not_fill_the_memory() {
     bytes.resize(4 << 20, b'x');
     expect![[r#"
         error wanted the end of a row: a quote may not be closed
-    "#]].assert_eq(&rows("preset = \"csv\"", &bytes));
+    "#]]
+    .assert_eq(&rows("preset = \"csv\"", &bytes));
 }

@@ -1,6 +1,5 @@
 //! Where people talk: LINE, Twilio, Meta, Intercom, Zendesk, Zoom, Amazon Connect, and the letters of SendGrid and SES.
 
-
 use crate::common::of;
 use expect_test::expect;
 
@@ -31,7 +30,8 @@ fn line_joins_nobody_by_a_link_that_failed() {
           properties {"beacon":{"hwid":"d41d8cd98f"},"store_id":"d41d8cd98f"}
         social something_new 01G 2026-04-01T02:00:00.123000Z
           ids line_user_id:provider-1:U1
-    "#]].assert_eq(&of(settings, "", &[], body));
+    "#]]
+    .assert_eq(&of(settings, "", &[], body));
     assert_eq!(of(settings, "", &[], r#"{"destination":"U0","events":[]}"#), "", "the check of the connection");
 }
 
@@ -40,7 +40,8 @@ fn the_direction_tells_who_the_customer_is() {
     let call = "CallSid=CA1&CallStatus=ringing&Direction=inbound&From=%2B819012345678&To=%2B81312345678&Timestamp=Wed%2C+01+Apr+2026+02%3A00%3A00+%2B0000";
     let out = "CallSid=CA2&CallStatus=completed&Direction=outbound-api&From=%2B81312345678&To=%2B819012345678&SequenceNumber=3&CallDuration=60";
     let sms = "MessageSid=SM1&SmsStatus=received&From=%2B819012345678&To=%2B81312345678&Body=hello";
-    let whatsapp = "MessageSid=SM2&MessageStatus=delivered&From=whatsapp%3A%2B81312345678&To=whatsapp%3A%2B819012345678";
+    let whatsapp =
+        "MessageSid=SM2&MessageStatus=delivered&From=whatsapp%3A%2B81312345678&To=whatsapp%3A%2B819012345678";
     let mut told = String::new();
     for body in [call, out, sms, whatsapp] {
         told += &of("preset = \"twilio\"", "", &[("content-type", "application/x-www-form-urlencoded")], body);
@@ -58,7 +59,8 @@ fn the_direction_tells_who_the_customer_is() {
         chat message_delivered SM2:delivered 2026-04-01T03:00:00Z
           ids phone:+819012345678
           properties {"company_number":"whatsapp:+81312345678","status":"delivered"}
-    "#]].assert_eq(&told);
+    "#]]
+    .assert_eq(&told);
 }
 
 #[test]
@@ -79,7 +81,8 @@ fn a_message_to_meta_is_by_whoever_is_not_the_page() {
           ids ig_scoped_id:1784:IG2
           traits {"social_name":"hanako"}
           properties {"text":"欲しい"}
-    "#]].assert_eq(&of("preset = \"meta\"", "", &[], body));
+    "#]]
+    .assert_eq(&of("preset = \"meta\"", "", &[], body));
 }
 
 #[test]
@@ -102,7 +105,8 @@ fn the_help_desks_name_their_people() {
         chat chat_started notif_1 2026-04-01T02:00:00Z
           ids email:a@shop.jp intercom_contact_id:i-1 user_id:u-1
           properties {"conversation_id":"55","topic":"conversation.user.created"}
-    "#]].assert_eq(&told);
+    "#]]
+    .assert_eq(&told);
 }
 
 #[test]
@@ -111,7 +115,8 @@ fn a_seminar_and_a_call_name_who_came() {
     let joined = r#"{"event":"webinar.participant_joined","event_ts":1775008900678,"payload":{"object":{"uuid":"u==","id":"123","participant":{"user_id":"16","email":"a@shop.jp","registrant_id":"r1","participant_uuid":"pu","join_time":"2026-04-01T02:00:00Z"}}}}"#;
     let mut told = of("preset = \"zoom\"", "", &[], zoom);
     told += &of("preset = \"zoom\"", "", &[], joined);
-    let settings = "preset = \"amazon-connect\"\nfields = { identifiers = { \"Attributes.member_no\" = \"loyalty_card\" } }";
+    let settings =
+        "preset = \"amazon-connect\"\nfields = { identifiers = { \"Attributes.member_no\" = \"loyalty_card\" } }";
     let record = r#"{"ContactId":"c-2","InitialContactId":"c-1","Channel":"VOICE","InitiationMethod":"INBOUND","CustomerEndpoint":{"Type":"TELEPHONE_NUMBER","Address":"+819012345678"},"Attributes":{"member_no":"4901234567894"},"InitiationTimestamp":"2026-04-01T02:00:00Z","LastUpdateTimestamp":"2026-04-01T02:10:00Z","Queue":{"Name":"returns"}}"#;
     told += &of(settings, "", &[], record);
     expect![[r#"
@@ -125,7 +130,8 @@ fn a_seminar_and_a_call_name_who_came() {
         phone call_received c-2:2026-04-01T02:10:00Z 2026-04-01T02:00:00Z
           ids phone:+819012345678 connect_contact_id:c-1 loyalty_card:4901234567894
           properties {"attributes":{"member_no":"4901234567894"},"contact_id":"c-2","queue":"returns"}
-    "#]].assert_eq(&told);
+    "#]]
+    .assert_eq(&told);
 }
 
 #[test]
@@ -145,5 +151,6 @@ fn letters_are_to_their_addresses() {
           ids email:a@shop.jp
         email email_opened m-1:Open:2026-04-01T02:00:00.000Z:1 2026-04-01T02:00:00Z
           ids email:b@shop.jp
-    "#]].assert_eq(&told);
+    "#]]
+    .assert_eq(&told);
 }
