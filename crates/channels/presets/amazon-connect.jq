@@ -14,16 +14,16 @@ def touchpoints:
     | (.Attributes | obj) as $attributes
     | {
         event_id: (if .ContactId == null then digest else "\(.ContactId):\(.LastUpdateTimestamp // "")" end),
-        type: (if .Channel == "CHAT" then "chat_started" elif .Channel == "EMAIL" then "email_received" else {INBOUND: "call_received", OUTBOUND: "call_placed", CALLBACK: "callback_requested", TRANSFER: "call_transferred"}[.InitiationMethod | tostring]
+        type: (if .Channel == "CHAT" then "chat_started" elif .Channel == "EMAIL" then "email_received" else (.InitiationMethod | word("INBOUND=call_received OUTBOUND=call_placed CALLBACK=callback_requested TRANSFER=call_transferred"))
               // "contact_recorded" end),
         channel: (if .Channel == "CHAT" then "chat" elif .Channel == "EMAIL" then "email" else null end),
         occurred_at: at(.InitiationTimestamp),
         identifiers: [
           (if $endpoint.Type == "TELEPHONE_NUMBER" then id("phone"; $endpoint.Address) elif $endpoint.Type == "EMAIL_ADDRESS" then id("email"; $endpoint.Address) else empty end),
           id("connect_customer_id"; .CustomerId), id("connect_contact_id"; either(.InitialContactId, .ContactId)),
-          field_ids
+          ids($source.fields.identifiers)
         ],
-        traits: field_renamed($source.fields.traits),
+        traits: renamed($source.fields.traits),
         properties: ({contact_id: .ContactId, queue: (.Queue | obj | .Name), agent: (.Agent | obj | .Username), disconnected_at: .DisconnectTimestamp,
           disconnect_reason: .DisconnectReason, attributes: $attributes} | compact)
       } end;

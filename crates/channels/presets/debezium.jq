@@ -38,7 +38,7 @@ def touchpoints:
         elif $record != null then "\($record.topic)/\($record.partition)/\($record.offset)"
         else ($change | digest) end) as $id
     | $row
-    | by_fields($id; {c: "record_created", r: "record_read", u: "record_updated", d: "record_deleted"}[$op] // "record_updated"; $time)
+    | by_fields($id; ($op | word("c=record_created r=record_read u=record_updated d=record_deleted")) // "record_updated"; $time)
     | (if $whole and $op == "u" then emptied($change.before | obj; $change.after | obj) else {} end) as $gone
     | .traits = (if $op == "d" then {} else .traits + $gone end)
     | .properties.table = either($from.table, $change.__table)

@@ -20,9 +20,9 @@ def touchpoints:
   | either($event.timestamp_micros, .timestamp_micros) as $time
   | {
       event_id: (if $params.transaction_id != null then "\($event.name):\($params.transaction_id)" else digest end),
-      type: ({page_view: "page_viewed", screen_view: "screen_viewed", purchase: "order_completed", refund: "order_refunded",
-              view_item: "product_viewed", add_to_cart: "product_added", begin_checkout: "checkout_started", login: "signed_in",
-              sign_up: "account_created", search: "products_searched", generate_lead: "lead_submitted"}[$event.name | tostring]
+      type: (($event.name | word("page_view=page_viewed screen_view=screen_viewed purchase=order_completed refund=order_refunded
+                  view_item=product_viewed add_to_cart=product_added begin_checkout=checkout_started
+                  login=signed_in sign_up=account_created search=products_searched generate_lead=lead_submitted"))
             // (either($event.name) // "received" | name)),
       channel: (if .app_instance_id != null then "app" else null end),
       occurred_at: at($time),

@@ -15,9 +15,9 @@ def touchpoints:
         set_aside("erasure-request"; "HubSpot asks for the erasure of a contact: an operator has to decide")
       else {
         event_id: (if .eventId == null then digest else "\(.eventId):\(.subscriptionId // "")" end),
-        type: ({"contact.creation": "contact_created", "contact.propertyChange": "contact_updated", "contact.deletion": "contact_deleted",
-                "contact.merge": "contacts_merged", "deal.creation": "opportunity_created",
-                "deal.propertyChange": "opportunity_updated", "company.propertyChange": "account_updated"}[$type] // ($type | name)),
+        type: (($type | word("contact.creation=contact_created contact.propertyChange=contact_updated
+                  contact.deletion=contact_deleted contact.merge=contacts_merged deal.creation=opportunity_created
+                  deal.propertyChange=opportunity_updated company.propertyChange=account_updated")) // ($type | name)),
         occurred_at: at(.occurredAt),
         identifiers: [
           scoped("hubspot_contact_id"; if $of_contact then .objectId else null end),
@@ -27,5 +27,5 @@ def touchpoints:
         ] | unique,
         traits: (if $of_contact and (.propertyName | type) == "string" and .propertyName != "email" and .propertyName != "phone" and .propertyName != "mobilephone"
           then {(.propertyName | snake): (if .propertyValue == "" then null else .propertyValue end)} else {} end),
-        properties: ({property: .propertyName, change_source: .changeSource, object_id: .objectId} | compact)
+        properties: fetch("property=propertyName change_source=changeSource object_id=objectId")
       } end end;

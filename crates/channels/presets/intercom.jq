@@ -24,7 +24,7 @@ def touchpoints:
           elif $topic == "ticket.created" then "ticket_created" elif $of_contact then "contact_updated" else $topic | name end),
         occurred_at: at(.created_at),
         identifiers: [$people[] | scoped("intercom_contact_id"; .id), id("user_id"; .external_id), id("email"; .email), id("phone"; .phone)] | unique,
-        traits: (if $of_contact then $item | {name, role} | compact else {} end),
+        traits: (if $of_contact then $item | fetch("name role") else {} end),
         properties: ({conversation_id: (if $of_contact then null else $item.id end), subject: ($item.source | obj | .subject), state: $item.state,
           topic: (if $of_contact then null else $topic end)} | compact),
         consent: (if $topic == "contact.unsubscribed" then {email_marketing: false} else {} end)

@@ -17,13 +17,13 @@ def touchpoints:
     | ($link.result == "ok") as $linked
     | {
         event_id: either(.webhookEventId, digest),
-        type: ({message: "message_received", follow: "friend_added", unfollow: "friend_blocked", postback: "rich_menu_tapped",
-                join: "group_joined", leave: "group_left", memberJoined: "group_joined", memberLeft: "group_left",
-                videoPlayComplete: "video_watched", unsend: "message_unsent", delivery: "notification_delivered",
-                beacon: (if (.beacon | obj | .type) == "leave" then "store_left" else "store_visited" end),
-                membership: "membership_\(.membership | obj | .type // "changed")",
-                accountLink: (if $linked then "account_linked" else "account_link_failed" end)}[.type | tostring]
-              // (either(.type) // "received" | name)),
+        type: (if .type == "beacon" then if (.beacon | obj | .type) == "leave" then "store_left" else "store_visited" end
+          elif .type == "accountLink" then if $linked then "account_linked" else "account_link_failed" end
+          elif .type == "membership" then "membership_\(.membership | obj | .type // "changed")"
+          else (.type | word("message=message_received follow=friend_added unfollow=friend_blocked postback=rich_menu_tapped
+                  join=group_joined leave=group_left memberJoined=group_joined memberLeft=group_left
+                  videoPlayComplete=video_watched unsend=message_unsent delivery=notification_delivered"))
+            // (either(.type) // "received" | name) end),
         occurred_at: at(.timestamp),
         identifiers: [
           scoped("line_user_id"; $from.userId),
@@ -31,8 +31,7 @@ def touchpoints:
           (if .type == "delivery" then id("phone_sha256"; .delivery | obj | .data | select(tostring | length == 64)) else empty end)
         ],
         traits: {},
-        properties: ({message: (.message | obj | {type, text, id}), postback: (.postback | obj | .data),
-          beacon: (.beacon | obj | {hwid, dm}), store_id: (.beacon | obj | .hwid), group: either($from.groupId, $from.roomId)}
-          | compact),
+        properties: fetch("kind=message.type text=message.text message_id=message.id postback=postback.data
+          store_id=beacon.hwid beacon_message=beacon.dm group=source.groupId room=source.roomId"),
         consent: (if .type == "follow" then {line_marketing: true} elif .type == "unfollow" then {line_marketing: false} else {} end)
       } end;

@@ -35,7 +35,7 @@ def touchpoints:
       | select($from.id == null or ($from.id | tostring) != ($account | tostring))
       | {
           event_id: either($value.id, $value.comment_id, $value.leadgen_id, digest) | tostring,
-          type: ({comments: "comment_posted", feed: "comment_posted", mentions: "mentioned", leadgen: "lead_submitted"}[$field | tostring]
+          type: (($field | word("comments=comment_posted feed=comment_posted mentions=mentioned leadgen=lead_submitted"))
             // (either($field) // "received" | name)),
           occurred_at: at($value.created_time, $time),
           identifiers: [id($namespace; $from.id | given | "\($account):\(.)"), id("leadgen_id"; $value.leadgen_id)],

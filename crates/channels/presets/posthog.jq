@@ -22,9 +22,9 @@ def touchpoints:
     | (($properties["$set_once"] | obj) + (.["$set_once"] | obj) + ($properties["$set"] | obj) + (.["$set"] | obj)) as $set
     | {
         event_id: either(.uuid, $properties["$insert_id"], digest),
-        type: ({"$pageview": "page_viewed", "$screen": "screen_viewed", "$identify": "identified", "$create_alias": "aliased",
-                "$merge_dangerously": "identities_merged", "$groupidentify": "account_updated", "$set": "contact_updated",
-                "$pageleave": "page_left"}[$event] // ($event | name)),
+        type: (($event | word("$pageview=page_viewed $screen=screen_viewed $identify=identified $create_alias=aliased
+                  $merge_dangerously=identities_merged $groupidentify=account_updated $set=contact_updated
+                  $pageleave=page_left")) // ($event | name)),
         occurred_at: at(.timestamp, $properties["$time"]),
         identifiers: [
           id(if $anonymous and $event != "$identify" then "anonymous_id" else "user_id" end; $distinct),

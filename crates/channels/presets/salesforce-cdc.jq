@@ -22,7 +22,7 @@ def touchpoints:
         | ($header.entityName | tostring) as $entity
         | {
             event_id: "\($header.transactionKey):\($header.sequenceNumber)" + (if $count > 1 then ":\($record)" else "" end),
-            type: ({CREATE: "created", UPDATE: "updated", DELETE: "deleted", UNDELETE: "restored"}[$kind] // ($kind | snake)
+            type: (($kind | word("CREATE=created UPDATE=updated DELETE=deleted UNDELETE=restored")) // ($kind | snake)
               | (if $entity == "Contact" or $entity == "Lead" then "contact" elif $entity == "Opportunity" then "opportunity"
                  elif $entity == "Account" then "account" else $entity | snake end) + "_" + .),
             occurred_at: at($header.commitTimestamp),
@@ -33,7 +33,7 @@ def touchpoints:
               (if $count == 1 and $kind != "DELETE" then id("email"; $change.Email), id("phone"; $change.Phone, $change.MobilePhone) else empty end)
             ] | unique,
             traits: (if $entity == "Contact" or $entity == "Lead" then $change
-                | {first_name: (.Name | obj | .FirstName), last_name: (.Name | obj | .LastName), job_title: .Title, lead_source: .LeadSource} | compact
+                | fetch("first_name=Name.FirstName last_name=Name.LastName job_title=Title lead_source=LeadSource")
               else {} end),
             properties: ({entity: $entity, changed: $header.changedFields, stage: $change.StageName} | compact),
             context: {account: (either($change.AccountId) | if . then tostring | .[0:15] else null end)}

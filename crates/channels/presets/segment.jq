@@ -12,9 +12,8 @@
 # One item a call, with what the envelope and the path say about all of them.
 def items:
   (.headers.anonymousid // null | if . then (try base64url catch null) else null end) as $anonymous
-  | {i: "identify", t: "track", p: "page", s: "screen", g: "group", a: "alias"} as $short
   | (.path | split("/") | map(select(. != "")) | last // "" | tostring) as $last
-  | ($short[$last] // $last) as $kind
+  | (($last | word("i=identify t=track p=page s=screen g=group a=alias")) // $last) as $kind
   | .body as $body
   | if ($body | type) == "object" and ($body.batch | type) == "array" then
       $body.batch[] as $call
@@ -52,11 +51,11 @@ def touchpoints:
     | ((.traits | obj) + {}) as $own
     | (($context.traits | obj) + (if $kind == "group" then {} else $own end)) as $traits
     | (.properties | obj) as $properties
-    | (if $source.trust_link_identifiers then {} else claimed end) as $claimed
+    | (if $source.trust_link_identifiers or $context.page == null then {} else claimed end) as $claimed
     | {
         event_id: either(.messageId, digest),
-        type: ({identify: "identified", page: "page_viewed", screen: "screen_viewed", group: "account_joined",
-                alias: "aliased", merge: "identities_merged"}[$kind] // (either(.event, $kind) // "unnamed" | name)),
+        type: (($kind | word("identify=identified page=page_viewed screen=screen_viewed group=account_joined alias=aliased
+                  merge=identities_merged")) // (either(.event, $kind) // "unnamed" | name)),
         channel: (if $kind == "screen" or (($context.device | obj | .type) | . == "ios" or . == "android")
           then "app" else null end),
         occurred_at: at(.timestamp, .originalTimestamp),
@@ -67,21 +66,23 @@ def touchpoints:
           id("email"; ($traits.email, $properties.email) | select(. != $claimed.ajs_trait_email)),
           id("phone"; $traits.phone, $properties.phone),
           id("loyalty_card"; $traits.loyalty_card, $properties.loyalty_card),
-          device_ids($context), external_ids($context),
-          id("ga_client_id"; ($context.integrations, .integrations) | obj | .["Google Analytics"] | obj | .clientId),
+          (if $context.device == null then empty else device_ids($context) end),
+          (if $context.externalIds == null and $context.externalId == null then empty else external_ids($context) end),
+          id("ga_client_id"; $context | dig("integrations.Google Analytics.clientId")),
+          id("ga_client_id"; dig("integrations.Google Analytics.clientId")),
           id("cart_token"; $properties.cart_id), id("order_id"; $properties.order_id),
-          (.mergeProperties | list | .[] | obj | select(.type | type == "string") | id(.type | snake; .value))
+          (if .mergeProperties == null then empty else .mergeProperties end | list | .[] | obj | select(.type | type == "string") | id(.type | snake; .value))
         ],
         traits: ($traits | without(. == "email" or . == "phone") | names | compact),
-        properties: (($properties | names)
-          + {total: first(money(either($properties.total, $properties.revenue, $properties.value); $properties.currency), null),
-             page: either($properties.path, ($context.page | obj | .path)),
-             title: either($properties.title, ($context.page | obj | .title)),
-             name: (if $kind == "page" or $kind == "screen" then either(.name, $properties.name) else $properties.name end),
-             campaign: ($context.campaign | obj | .name),
-             group_traits: (if $kind == "group" then $own | names else null end),
-             original_timestamp: (if .originalTimestamp != .timestamp then .originalTimestamp else null end)}
+        properties: (
+          ($context | fetch("page=page.path title=page.title campaign=campaign.name"))
+          + ($properties | names | if .path then .page = .path else . end)
+          + (if $kind == "page" or $kind == "screen" then fetch("name") else {} end)
+          + (if $kind == "group" then {group_traits: ($own | names)} else {} end)
+          + (if .originalTimestamp != .timestamp then {original_timestamp: .originalTimestamp} else {} end)
+          + (first(money(either($properties.total, $properties.revenue, $properties.value); $properties.currency) | {total: .}) // {})
           | compact),
-        consent: ($context.consent | obj | .categoryPreferences | obj | with_entries(select(.value | type == "boolean"))),
+        consent: (if $context.consent == null then {}
+          else $context.consent | obj | .categoryPreferences | obj | with_entries(select(.value | type == "boolean")) end),
         context: {account: either(.groupId, $context.groupId)}
       } end;

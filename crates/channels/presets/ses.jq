@@ -18,9 +18,9 @@ def touchpoints:
     | ($mail.destination | list | to_entries[]) as $to
     | {
         event_id: "\($mail.messageId):\($event):\($time):\($to.key)",
-        type: ({Send: "email_sent", Delivery: "email_delivered", Open: "email_opened", Click: "email_link_clicked", Bounce: "email_bounced",
-                Complaint: "email_reported_as_spam", Reject: "email_dropped", DeliveryDelay: "email_deferred",
-                Subscription: "newsletter_unsubscribed"}[$event] // ($event | name)),
+        type: (($event | word("Send=email_sent Delivery=email_delivered Open=email_opened Click=email_link_clicked
+                  Bounce=email_bounced Complaint=email_reported_as_spam Reject=email_dropped
+                  DeliveryDelay=email_deferred Subscription=newsletter_unsubscribed")) // ($event | name)),
         occurred_at: at($time),
         identifiers: [id("email"; $to.value)],
         traits: {},

@@ -30,12 +30,12 @@ def touchpoints:
       | (if $thing == "orders" then .id elif $thing == "refunds" or $thing == "fulfillments" then .order_id else null end) as $order
       | {
           event_id: (if $event then "\($topic):\(.id // .token // ""):\($event)" else digest end),
-          type: ({"orders/create": "order_completed", "orders/cancelled": "order_cancelled", "orders/fulfilled": "order_shipped",
-                  "orders/paid": "order_paid", "orders/updated": "order_updated", "orders/edited": "order_updated",
-                  "refunds/create": "order_refunded", "checkouts/create": "checkout_started",
-                  "checkouts/update": "checkout_updated", "carts/create": "cart_updated", "carts/update": "cart_updated",
-                  "customers/create": "account_created", "customers/update": "contact_updated",
-                  "customers/delete": "account_deleted", "fulfillments/create": "order_shipped"}[$topic]
+          type: (($topic | word("orders/create=order_completed orders/cancelled=order_cancelled orders/fulfilled=order_shipped
+                  orders/paid=order_paid orders/updated=order_updated orders/edited=order_updated
+                  refunds/create=order_refunded checkouts/create=checkout_started
+                  checkouts/update=checkout_updated carts/create=cart_updated carts/update=cart_updated
+                  customers/create=account_created customers/update=contact_updated
+                  customers/delete=account_deleted fulfillments/create=order_shipped"))
                 // ($topic | if . == "" then "received" else name end)),
           channel: (if .source_name == "pos" then "store" else null end),
           occurred_at: at(if ($topic | endswith("/create")) then .processed_at, .created_at else .updated_at end, $triggered, .created_at),
@@ -48,11 +48,10 @@ def touchpoints:
             id("anonymous_id"; noted(["anonymousId", "anonymous_id", "rudderAnonymousId"])),
             id("user_id"; noted(["user_id", "userId"])), id("loyalty_card"; noted(["loyalty_card", "member_card"]))
           ] | unique),
-          traits: ($customer | {first_name, last_name, name: null, tags, country: (.default_address | obj | .country_code),
-            orders_in_shop: .orders_count} | compact),
+          traits: ($customer | fetch("first_name last_name tags country=default_address.country_code orders_in_shop=orders_count")),
           properties: ({order_id: $order, order_name: .name, store_id: .location_id, sales_channel: .source_name,
             total: first(money(either(.total_price, (.transactions | list | .[0] | obj | .amount)); .currency), null),
-            products: ([.line_items | list | .[] | obj | {product_id, sku, title, quantity, price} | compact] | if length > 0 then . else null end),
+            products: ([.line_items | list | .[] | obj | fetch("product_id sku title quantity price")] | if length > 0 then . else null end),
             product_id: (.line_items | list | .[0] | obj | .product_id), cancel_reason, financial_status} | compact),
           consent: ($customer | marketing)
         }

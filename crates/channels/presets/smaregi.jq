@@ -27,8 +27,7 @@ def touchpoints:
           type: "contact_updated", occurred_at: at(.updDateTime, .insDateTime),
           identifiers: [id("loyalty_card"; .customerCode), id("smaregi_customer_id"; .customerId | given | "\($contract):\(.)"),
             id("phone"; .phoneNumber, .mobileNumber), id("email"; .mailAddress, .mailAddress2, .mailAddress3)] | unique,
-          traits: ({last_name: .lastName, first_name: .firstName, last_name_kana: .lastKana, first_name_kana: .firstKana,
-            birthday: .birthDate, points: .point, rank: .rank} | compact),
+          traits: fetch("last_name=lastName first_name=firstName last_name_kana=lastKana first_name_kana=firstKana birthday=birthDate points=point rank=rank"),
           consent: (if .mailReceiveFlag == "1" then {email_marketing: true} elif .mailReceiveFlag == "0" then {email_marketing: false} else {} end)
         }
       elif (.transaction | type) == "object" then .transaction
@@ -38,7 +37,7 @@ def touchpoints:
             event_id: "\($contract):\(.transactionHeadId):\(.updDateTime // "")",
             type: kind, occurred_at: at(.terminalTranDateTime, .transactionDateTime),
             identifiers: [id("loyalty_card"; .customerCode), id("smaregi_customer_id"; .customerId | given | "\($contract):\(.)")],
-            traits: ({points: .totalPoint} | compact),
+            traits: fetch("points=totalPoint"),
             properties: ({order_id: .transactionHeadId, store_id: .storeId, till: .terminalId, receipt: .terminalTranId,
               total: first(money(.total; "JPY"), null), points_earned: .newPoint, points_used: .spendPoint} | compact)
           }

@@ -22,8 +22,8 @@ def touchpoints:
                 "payment.updated": (if $thing.status == "COMPLETED" then "order_completed" else "payment_updated" end),
                 "refund.created": "order_refunded", "customer.created": "contact_created", "customer.updated": "contact_updated",
                 "customer.deleted": "account_deleted",
-                "loyalty.event.created": ({ACCUMULATE_POINTS: "points_earned", CREATE_REWARD: "points_redeemed",
-                  REDEEM_REWARD: "coupon_used", EXPIRE_POINTS: "points_expired"}[$thing.type | tostring] // "points_adjusted")}[$type | tostring]
+                "loyalty.event.created": (($thing.type | word("ACCUMULATE_POINTS=points_earned CREATE_REWARD=points_redeemed REDEEM_REWARD=coupon_used
+                  EXPIRE_POINTS=points_expired")) // "points_adjusted")}[$type | tostring]
               // (either($type) // "received" | name)),
         occurred_at: at(either($thing.updated_at, $created)),
         identifiers: [
@@ -33,7 +33,7 @@ def touchpoints:
           scoped("square_loyalty_account"; $thing.loyalty_account_id, (if $object.loyalty_account then $thing.id else null end)),
           scoped("order_id"; $thing.order_id, (if $object.order then $thing.id else null end))
         ],
-        traits: (if $of_customer then $thing | {first_name: .given_name, last_name: .family_name, birthday, company: .company_name} | compact else {} end),
+        traits: (if $of_customer then $thing | fetch("first_name=given_name last_name=family_name birthday company=company_name") else {} end),
         properties: ({order_id: $thing.order_id, store_id: $thing.location_id, status: $thing.status,
           reference_id: $thing.reference_id,
           total: first({amount: first(minor($money.amount; $money.currency)), currency: $money.currency}, null),

@@ -16,8 +16,9 @@ def touchpoints:
     | (.subject | tostring | if startswith("zen:user:") then ltrimstr("zen:user:") else null end) as $user
     | {
         event_id: either(.id, $id, digest),
-        type: ({"ticket.created": "ticket_created", "ticket.status_changed": "ticket_updated", "ticket.comment_added": "ticket_updated",
-                "user.created": "contact_created", "user.deleted": "contact_deleted", "user.merged": "contacts_merged"}[$type]
+        type: (($type | word("ticket.created=ticket_created ticket.status_changed=ticket_updated
+                  ticket.comment_added=ticket_updated user.created=contact_created user.deleted=contact_deleted
+                  user.merged=contacts_merged"))
               // (if $of_user then "contact_updated" elif .type == null then "ticket_updated" else $type | name end)),
         occurred_at: at(.time),
         identifiers: [
@@ -25,7 +26,7 @@ def touchpoints:
           id("email"; $detail.email, .requester_email), id("user_id"; if $of_user then $detail.external_id else null end),
           id("phone"; $detail.phone, .requester_phone)
         ] | unique,
-        traits: (if $of_user then $detail | {name, role, locale} | compact else {} end),
+        traits: (if $of_user then $detail | fetch("name role locale") else {} end),
         properties: ({ticket_id: either((if $of_user then null else $detail.id end), .ticket_id), subject: $detail.subject,
           status: $detail.status, priority: $detail.priority, via: ($detail.via | obj | .channel)} | compact),
         context: {account: $detail.organization_id}

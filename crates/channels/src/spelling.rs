@@ -21,10 +21,9 @@ pub(crate) fn snake(name: &str) -> String {
     let mut before = '_';
     for c in name.trim().chars() {
         let parts = c.is_whitespace() || matches!(c, '-' | '.' | '/' | ':' | '_' | '$');
-        if parts || (c.is_ascii_uppercase() && before.is_ascii_lowercase()) {
-            if !out.is_empty() && !out.ends_with('_') {
-                out.push('_');
-            }
+        let begins = parts || (c.is_ascii_uppercase() && before.is_ascii_lowercase());
+        if begins && !out.is_empty() && !out.ends_with('_') {
+            out.push('_');
         }
         if !parts {
             out.extend(c.to_lowercase());

@@ -175,31 +175,48 @@ fn compact(text: &str) -> Option<(Date, &str)> {
     Some((calendar(head[..4].parse().ok()?, head[4..6].parse().ok()?, head[6..].parse().ok()?)?, rest))
 }
 
-/// The Japanese eras since 1868: name, letter, the year before the first, and the day on which it began.
-const ERAS: [(&str, char, char, i64, (i16, i8, i8)); 5] = [
-    ("令和", '令', 'R', 2018, (2019, 5, 1)),
-    ("平成", '平', 'H', 1988, (1989, 1, 8)),
-    ("昭和", '昭', 'S', 1925, (1926, 12, 25)),
-    ("大正", '大', 'T', 1911, (1912, 7, 30)),
-    ("明治", '明', 'M', 1867, (1868, 1, 25)),
+/// A Japanese era.
+struct Era {
+    name: &'static str,
+    short: char,
+    letter: char,
+    /// The year before its first.
+    before: i64,
+    /// The day on which it began.
+    began: (i16, i8, i8),
+}
+
+impl Era {
+    const fn new(name: &'static str, short: char, letter: char, began: (i16, i8, i8)) -> Self {
+        Self { name, short, letter, before: began.0 as i64 - 1, began }
+    }
+
+    /// What stands behind the era's name, letter or sign.
+    fn strip<'a>(&self, text: &'a str) -> Option<&'a str> {
+        let rest = text.strip_prefix(self.name).or_else(|| text.strip_prefix(self.short));
+        rest.or_else(|| text.strip_prefix([self.letter, self.letter.to_ascii_lowercase()]))
+    }
+}
+
+/// The eras since 1868.
+const ERAS: [Era; 5] = [
+    Era::new("令和", '令', 'R', (2019, 5, 1)),
+    Era::new("平成", '平', 'H', (1989, 1, 8)),
+    Era::new("昭和", '昭', 'S', (1926, 12, 25)),
+    Era::new("大正", '大', 'T', (1912, 7, 30)),
+    Era::new("明治", '明', 'M', (1868, 1, 25)),
 ];
 
 /// `令和6年4月1日`, `R6.4.1`, `H31/4/30`, `令和元年5月1日`. Offices go on writing an era that has ended (`平成31年6月`), so its
 /// end is not looked at; a day before its beginning is no date.
 fn era(text: &str) -> Option<(Date, &str)> {
-    let (rest, before, began) = ERAS.iter().find_map(|(name, short, letter, before, began)| {
-        let rest = text.strip_prefix(name).or_else(|| text.strip_prefix(*short));
-        let rest =
-            rest.or_else(|| text.strip_prefix(*letter)).or_else(|| text.strip_prefix(letter.to_ascii_lowercase()));
-        rest.map(|rest| (rest, *before, *began))
-    })?;
-    let rest = rest.trim_start();
+    let (era, rest) = ERAS.iter().find_map(|era| Some((era, era.strip(text)?.trim_start())))?;
     let (year, rest) = match rest.strip_prefix('元') {
         Some(rest) => (1, rest),
         None => digits(rest, 2)?,
     };
-    let found = month_and_day(before + year, rest).filter(|_| year > 0)?;
-    (found.0 >= Date::new(began.0, began.1, began.2).ok()?).then_some(found)
+    let found = month_and_day(era.before + year, rest).filter(|_| year > 0)?;
+    (found.0 >= Date::new(era.began.0, era.began.1, era.began.2).ok()?).then_some(found)
 }
 
 /// `-4-1`, `/04/01`, `.4.1`, `年4月1日`, and what stands behind it.

@@ -8,7 +8,7 @@ use jaq_core::{Exn, ValXs};
 use jaq_json::{Num, Val};
 use sha2::{Digest as _, Sha256};
 
-use super::{Kind, check};
+use super::{Kind, check, shape};
 use crate::json::{self, as_text, text};
 use crate::{form, spelling, time};
 
@@ -18,13 +18,12 @@ type Outcome = Result<Val, jaq_json::Error>;
 pub(super) fn functions() -> impl Iterator<Item = Fun<Kind>> {
     let jq = jaq_core::funs::<Kind>().chain(jaq_std::funs()).chain(jaq_json::funs());
     let bounded = |name: &str| matches!(name, "range" | "fromjson");
-    jq.filter(move |(name, ..)| !check::is_left_out(name) && !bounded(name)).chain(ours())
+    jq.filter(move |(name, ..)| !check::is_left_out(name) && !bounded(name)).chain(ours()).chain(shape::functions())
 }
 
 fn ours() -> impl Iterator<Item = Fun<Kind>> {
     let of_input = [
         run(("fromjson", v(0), |cv| bome(from_json(&cv.1)))),
-        run(("compact", v(0), |cv| bome(Ok(compact(cv.1))))),
         run(("snake", v(0), |cv| bome(of_text(&cv.1, spelling::snake)))),
         run(("sha256", v(0), |cv| bome(of_text(&cv.1, sha256)))),
         run(("base64url", v(0), |cv| bome(base64url(&cv.1)))),
@@ -33,6 +32,7 @@ fn ours() -> impl Iterator<Item = Fun<Kind>> {
         run(("is_hash", v(0), |cv| bome(Ok(Val::Bool(as_text(&cv.1).is_some_and(|text| spelling::is_sha256(&text))))))),
         run(("jan", v(0), |cv| bome(of_text_value(&cv.1, |text| Val::Bool(spelling::is_jan(text)))))),
         run(("luhn", v(0), |cv| bome(of_text_value(&cv.1, |text| Val::Bool(spelling::is_luhn(text)))))),
+        run(("digest", v(0), |cv| bome(digest(&cv.1)))),
     ];
     let of_more = [
         run(("instant", v(1), |mut cv| {
@@ -51,9 +51,13 @@ fn ours() -> impl Iterator<Item = Fun<Kind>> {
     of_input.into_iter().chain(of_more)
 }
 
-fn wrong(wanted: &str, found: &Val) -> jaq_json::Error {
+pub(super) fn wrong(wanted: &str, found: &Val) -> jaq_json::Error {
     const SHOWN: usize = 60;
-    let shown: String = found.to_string().chars().take(SHOWN).collect();
+    let shown = match found {
+        Val::Arr(_) | Val::Obj(_) => json::kind(found).to_owned(),
+        Val::Null | Val::Bool(_) | Val::Num(_) | Val::BStr(_) | Val::TStr(_) => found.to_string(),
+    };
+    let shown: String = shown.chars().take(SHOWN).collect();
     jaq_json::Error::str(format_args!("wanted {wanted}, found `{shown}`"))
 }
 
@@ -75,27 +79,16 @@ fn from_json(value: &Val) -> Outcome {
     json::read(from.as_bytes()).map_err(|error| jaq_json::Error::str(format_args!("wanted JSON in a text: {error}")))
 }
 
-/// `compact`: the value without the fields, at any depth of objects, that hold null, an empty text or an empty object.
-fn compact(value: Val) -> Val {
-    let Val::Obj(fields) = value else { return value };
-    let fields = std::sync::Arc::unwrap_or_clone(fields);
-    Val::obj(
-        fields.into_iter().map(|(name, value)| (name, compact(value))).filter(|(_, value)| is_given(value)).collect(),
-    )
-}
-
-fn is_given(value: &Val) -> bool {
-    match value {
-        Val::Null => false,
-        Val::BStr(bytes) | Val::TStr(bytes) => !bytes.is_empty(),
-        Val::Obj(fields) => !fields.is_empty(),
-        Val::Bool(_) | Val::Num(_) | Val::Arr(_) => true,
-    }
-}
-
 /// `sha256`: the digest of a text in lower-case hexadecimal digits.
 fn sha256(from: &str) -> String {
     spelling::hex(&Sha256::digest(from.as_bytes()))
+}
+
+/// `digest`: a name for an event that has none of its own: equal content is the same event.
+fn digest(value: &Val) -> Outcome {
+    let mut bytes = Vec::with_capacity(512);
+    json::write(value, &mut bytes).map_err(jaq_json::Error::str)?;
+    Ok(Val::from(format!("sha256:{}", spelling::hex(&Sha256::digest(&bytes)))))
 }
 
 /// `base64url`: the text behind base64 of either alphabet, padded or not.
@@ -133,17 +126,22 @@ fn instant(value: &Val, zone: &Val) -> Outcome {
 }
 
 /// `dig($path)`: what stands at a dotted path into objects and lists, such as `customer.emails.0`; null where nothing.
-fn dig(value: &Val, path: &Val) -> Outcome {
+pub(super) fn dig(value: &Val, path: &Val) -> Outcome {
     let path = as_text(path).ok_or_else(|| wrong("a path", path))?;
+    Ok(dig_text(value, &path))
+}
+
+/// The same for a path that is a text already.
+pub(super) fn dig_text(value: &Val, path: &str) -> Val {
     let step = |value: &Val, name: &str| match value {
         Val::Obj(fields) => fields.get(&text(name)).cloned(),
         Val::Arr(items) => name.parse::<usize>().ok().and_then(|place| items.get(place).cloned()),
         Val::Null | Val::Bool(_) | Val::Num(_) | Val::BStr(_) | Val::TStr(_) => None,
     };
     // A name with dots in it, as columns have, stands before the path that it could be.
-    let whole = step(value, &path);
+    let whole = step(value, path);
     let found = whole.or_else(|| path.split('.').try_fold(value.clone(), |value, name| step(&value, name)));
-    Ok(found.unwrap_or_default())
+    found.unwrap_or_default()
 }
 
 /// `range`: jq's, for whole numbers and at most so many of them.

@@ -1,49 +1,22 @@
 # What every mapping can call. `$source` has the settings: name, channel, scope, timezone, fields, options.
 
-# The value, or nothing where there is none: null and the empty text are absent, never values.
-def given: select(. != null and . != "");
-
-# The identifier VALUE in the namespace; nothing where VALUE is absent, or is no text and no number.
-def id($namespace; value):
-  value | given | select(type == "string" or type == "number") | {namespace: $namespace, value: tostring};
-
-# The same for an identifier that means something only inside the source's scope (a LINE provider, a shop, an account).
-def scoped($namespace; value):
-  id($namespace; value) | if $source.scope then .value = "\($source.scope):\(.value)" else . end;
-
-# The first of VALUES that is there; null where none is.
-def either(values): first(values | given) // null;
+# An identifier that means something only inside the source's scope (a LINE provider, a shop, an account).
+def scoped($namespace; value): id($namespace; value; $source.scope);
 
 # An amount with its currency, the amount as a text so that no digit is lost; nothing where there is no amount.
 def money(amount; currency):
-  . as $from | amount | given | {amount: tostring} + ({currency: ($from | either(currency))} | compact);
+  . as $from | amount | given | tostring as $amount
+  | ($from | either(currency)) as $currency
+  | if $currency == null then {amount: $amount} else {amount: $amount, currency: $currency} end;
 
 # An instant of what stands in VALUE, else of the time of receipt. `instant($zone)` is documented in `natives.rs`.
-def at(value): first(value | given | instant($source.timezone)) // $received_at;
+def at(value): either(value) | if . == null then $received_at else instant($source.timezone) end;
 
 # Sets something aside, with the reason in kebab-case and a word for people.
 def set_aside($reason; $detail): {set_aside: $reason, detail: $detail};
 
 # A name as the vocabulary writes it: "Order Completed" is order_completed.
 def name: tostring | snake;
-
-# Traits of a person under the names that all channels share; what is absent is left out.
-def person(fields): fields | compact;
-
-# The value, where it is an object; an empty one in the place of anything else.
-def obj: if type == "object" then . else {} end;
-
-# The value, where it is a list; an empty one in the place of anything else.
-def list: if type == "array" then . else [] end;
-
-# The names of an object's fields as the vocabulary writes them.
-def names: obj | with_entries(.key |= snake);
-
-# The fields of an object without those that FILTER, given a name, is true for.
-def without(f): obj | with_entries(select(.key | f | not));
-
-# A text for an event that has no name of its own: equal content is the same event.
-def digest: "sha256:" + (tojson | sha256);
 
 # An amount that a service counts in the smallest unit of its currency, as a decimal in a text.
 def minor($amount; $currency):
@@ -63,19 +36,9 @@ def yes_or_no:
 
 def field_texts($paths): . as $all | [$paths[] as $path | $all | dig($path) | given | tostring];
 
-def field_ids:
-  . as $all | $source.fields.identifiers | to_entries[]
-  | .value as $namespace | .key as $path | id($namespace; $all | dig($path));
-
-# Fields under other names. A null that is there stays: as a trait it removes what stood before.
-def field_renamed($names):
-  . as $all
-  | [$names | to_entries[] | .key as $path | {key: .value, value: ($all | dig($path))}]
-  | map(select(.value != null and .value != "")) | from_entries;
-
 def field_properties:
   . as $all
-  | if $source.fields.properties then field_renamed($source.fields.properties)
+  | if $source.fields.properties then renamed($source.fields.properties)
     else without(. as $name
       | ($source.fields.identifiers | has($name)) or ($source.fields.traits | has($name))
         or ($source.fields.consent | has($name))) | compact end
@@ -100,8 +63,8 @@ def by_fields($event_id; $type; $time):
       type: (either($all | (($source.fields.type_field | given) as $path | dig($path))) | if . then snake else $source.fields.type // $type end),
       channel: either($all | (($source.fields.channel_field | given) as $path | dig($path))),
       occurred_at: at((field_texts($source.fields.occurred_at) | if length > 0 then join(" ") else $time end)),
-      identifiers: [field_ids],
-      traits: field_renamed($source.fields.traits),
+      identifiers: [ids($source.fields.identifiers)],
+      traits: renamed($source.fields.traits),
       properties: field_properties,
       consent: field_consent
     };

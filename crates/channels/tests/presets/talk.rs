@@ -24,10 +24,10 @@ fn line_joins_nobody_by_a_link_that_failed() {
           consent {"line_marketing":true}
         social message_received 01D 2026-04-01T02:00:00.123000Z
           ids line_user_id:provider-1:U1
-          properties {"group":"G1","message":{"id":"1","text":"営業時間は？","type":"text"}}
+          properties {"group":"G1","kind":"text","message_id":"1","text":"営業時間は？"}
         social store_visited 01F 2026-04-01T02:00:00.123000Z
           ids line_user_id:provider-1:U1
-          properties {"beacon":{"hwid":"d41d8cd98f"},"store_id":"d41d8cd98f"}
+          properties {"store_id":"d41d8cd98f"}
         social something_new 01G 2026-04-01T02:00:00.123000Z
           ids line_user_id:provider-1:U1
     "#]]

@@ -24,6 +24,12 @@ use crate::settings::{Error, OnBadKey, Settings};
 use crate::signature::{self, Check, Scheme};
 use crate::{auth, form, spelling, time};
 
+mod answer;
+mod seen;
+
+use answer::{receipt, success};
+use seen::seen;
+
 /// The most items of a payload, and the most touchpoints of an item. Segment's clients send 2,500 at most.
 const MOST_ITEMS: usize = 10_000;
 const MOST_TOUCHPOINTS: usize = 100;
@@ -389,7 +395,8 @@ impl Source {
 
     fn refuse(&self, status: u16, reason: &'static str, detail: String, request: &Request<'_>) -> Outcome {
         let body = format!(r#"{{"error":"{reason}"}}"#);
-        let answer = if status == 200 { self.success(request) } else { Answer::json(status, body) };
+        let answer =
+            if status == 200 { success(self.preset.reply, request.method) } else { Answer::json(status, body) };
         let taken = self.only(self.aside_whole(reason, detail, request.body));
         Outcome { taken, ..Outcome::of(answer) }
     }
@@ -415,43 +422,8 @@ impl Source {
     }
 
     fn answer(&self, request: &Request<'_>, taken: &Taken) -> Answer {
-        if self.preset.reply == Reply::Receipt { receipt(taken) } else { self.success(request) }
+        if self.preset.reply == Reply::Receipt { receipt(taken) } else { success(self.preset.reply, request.method) }
     }
-
-    fn success(&self, request: &Request<'_>) -> Answer {
-        /// A transparent GIF of one pixel.
-        const PIXEL: &[u8] =
-            b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x01D\0;";
-        match self.preset.reply {
-            Reply::Receipt => Answer::json(200, r#"{"accepted":0}"#),
-            Reply::Json(body) => Answer::json(200, body),
-            Reply::Text(body) => Answer::text(200, body),
-            Reply::Twiml => Answer { status: 200, content_type: "text/xml", body: Cow::Borrowed(b"<Response/>") },
-            Reply::Pixel if request.method == "GET" => {
-                Answer { status: 200, content_type: "image/gif", body: Cow::Borrowed(PIXEL) }
-            }
-            Reply::Pixel => Answer::text(200, "ok"),
-        }
-    }
-}
-
-/// What the sender of a webhook is told: how much was taken, and the first things that were not.
-fn receipt(taken: &Taken) -> Answer {
-    const SHOWN: usize = 10;
-    let mut body =
-        format!("{{\"accepted\":{},\"set_aside\":{}", taken.touchpoints.len(), taken.set_aside.len()).into_bytes();
-    body.extend_from_slice(b",\"rejected\":[");
-    for (place, aside) in taken.set_aside.iter().take(SHOWN).enumerate() {
-        body.extend_from_slice(if place > 0 { b",{\"item\":" } else { b"{\"item\":" });
-        body.extend_from_slice(aside.item.map_or_else(|| "null".into(), |item| item.to_string()).as_bytes());
-        body.extend_from_slice(b",\"reason\":");
-        json::write_text(&aside.reason, &mut body);
-        body.extend_from_slice(b",\"detail\":");
-        json::write_text(&aside.detail, &mut body);
-        body.push(b'}');
-    }
-    body.extend_from_slice(b"]}");
-    Answer { status: 200, content_type: "application/json", body: body.into() }
 }
 
 /// Why an item is set aside.
@@ -503,35 +475,4 @@ fn told(fault: &Fault) -> String {
 /// Headers as an object, their names in lower case.
 fn lower<'a>(headers: impl Iterator<Item = (&'a str, Val)>) -> Val {
     Val::obj(headers.map(|(name, value)| (text(&name.to_ascii_lowercase()), value)).collect())
-}
-
-/// The settings as mappings see them. No key and no secret is among them.
-fn seen(settings: &Settings, preset: &Preset) -> Val {
-    let optional = |value: &Option<String>| value.as_deref().map_or(Val::Null, text);
-    let list = |values: &[String]| Val::Arr(values.iter().map(|value| text(value)).collect::<Vec<_>>().into());
-    let map =
-        |map: &std::collections::BTreeMap<String, String>| json::object(map.iter().map(|(k, v)| (k.as_str(), text(v))));
-    let fields = &settings.fields;
-    let fields = json::object([
-        ("items", optional(&fields.items)),
-        ("event_id", list(&fields.event_id)),
-        ("type", optional(&fields.r#type)),
-        ("type_field", optional(&fields.type_field)),
-        ("occurred_at", list(&fields.occurred_at)),
-        ("channel_field", optional(&fields.channel_field)),
-        ("identifiers", map(&fields.identifiers)),
-        ("traits", map(&fields.traits)),
-        ("properties", fields.properties.as_ref().map_or(Val::Null, map)),
-        ("consent", map(&fields.consent)),
-        ("amount", optional(&fields.amount)),
-        ("currency", optional(&fields.currency)),
-    ]);
-    json::object([
-        ("name", text(&settings.name)),
-        ("channel", text(settings.channel.as_deref().unwrap_or(preset.channel))),
-        ("scope", settings.scope.as_deref().filter(|scope| !scope.is_empty()).map_or(Val::Null, text)),
-        ("timezone", text(&settings.timezone)),
-        ("trust_link_identifiers", Val::Bool(settings.trust_link_identifiers)),
-        ("fields", fields),
-    ])
 }
