@@ -1,4 +1,5 @@
-# What every mapping can call. `$source` has the settings: name, channel, scope, timezone, fields, options.
+# What every mapping can call. `$source` has the settings: name, channel, scope, timezone, trust_link_identifiers and
+# fields. Filters that are not here are in `shape.rs` and `natives.rs`, each documented where it is coded.
 
 # An identifier that means something only inside the source's scope (a LINE provider, a shop, an account).
 def scoped($namespace; value): id($namespace; value; $source.scope);
