@@ -1,0 +1,133 @@
+//! Spellings of identifiers that the core does not know: cards with their check digits, hashes as advertisers send them,
+//! names in the form of the vocabulary.
+
+use musubi_core::normalise::Normaliser;
+use sha2::{Digest as _, Sha256};
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|half| char::from(DIGITS[usize::from(half)])).collect()
+}
+
+fn digest(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes()))
+}
+
+/// A name in lower-case words with `_` between: `Order Completed` and `orderCompleted` are `order_completed`. What is no
+/// ASCII stays as it is.
+pub(crate) fn snake(name: &str) -> String {
+    let mut out = String::with_capacity(name.len() + 4);
+    let mut before = '_';
+    for c in name.trim().chars() {
+        let parts = c.is_whitespace() || matches!(c, '-' | '.' | '/' | ':' | '_' | '$');
+        let begins = parts || (c.is_ascii_uppercase() && before.is_ascii_lowercase());
+        if begins && !out.is_empty() && !out.ends_with('_') {
+            out.push('_');
+        }
+        if !parts {
+            out.extend(c.to_lowercase());
+        }
+        before = c;
+    }
+    out.truncate(out.trim_end_matches('_').len());
+    out
+}
+
+/// A card's number without its hyphens and blanks of every class, leading zeros kept; none where it is no number.
+pub(crate) fn card(number: &str) -> Option<String> {
+    Normaliser::Digits.normalise(number).map(std::borrow::Cow::into_owned)
+}
+
+/// Whether these are 8 or 13 digits of which the last is the check digit of JAN (EAN). Zeros alone pass: a list of
+/// blocked values has to hold them.
+pub(crate) fn is_jan(number: &str) -> bool {
+    matches!(number.len(), 8 | 13) && sum(number, |place, digit| digit * if place % 2 == 0 { 1 } else { 3 }) == Some(0)
+}
+
+/// Whether the last digit is the check digit of Luhn. Zeros alone pass here as well.
+pub(crate) fn is_luhn(number: &str) -> bool {
+    let doubled = |digit: u32| if digit > 4 { digit * 2 - 9 } else { digit * 2 };
+    number.len() > 1 && sum(number, |place, digit| if place % 2 == 0 { digit } else { doubled(digit) }) == Some(0)
+}
+
+/// The weighted sum of digits modulo 10, places counted from the right; none where anything else is among them.
+fn sum(number: &str, weigh: impl Fn(usize, u32) -> u32) -> Option<u32> {
+    const LONGEST: usize = 32;
+    let digits = number.chars().rev().enumerate().map(|(place, c)| c.to_digit(10).map(|digit| weigh(place, digit)));
+    if number.len() > LONGEST { None } else { digits.sum::<Option<u32>>().map(|sum| sum % 10) }
+}
+
+/// A namespace and the value in it.
+pub(crate) type Hash = (&'static str, String);
+
+/// The hashes under which advertisers know a mail address: of the address as it is (`email_sha256`, Meta and most), and
+/// as Google makes it (`email_sha256_google`), which takes the dots out of the local part at gmail.com and
+/// googlemail.com. Both, so that whichever a system sends meets its plain form.
+pub(crate) fn email_hashes(address: &str) -> Option<[Hash; 2]> {
+    let address = Normaliser::Email.normalise(address)?;
+    let folded = gmail(&address).unwrap_or_else(|| address.clone().into_owned());
+    Some([("email_sha256", digest(&address)), ("email_sha256_google", digest(&folded))])
+}
+
+/// The mailbox at Google that an address leads to: no dots, no plus tag, gmail.com.
+fn gmail(address: &str) -> Option<String> {
+    let (local, domain) = address.rsplit_once('@')?;
+    let mailbox = local.split('+').next()?.replace('.', "");
+    (matches!(domain, "gmail.com" | "googlemail.com") && !mailbox.is_empty()).then(|| format!("{mailbox}@gmail.com"))
+}
+
+/// The hashes of a number in E.164: with its plus (`phone_sha256`, Google) and without (`phone_sha256_meta`).
+pub(crate) fn phone_hashes(number: &str) -> Option<[Hash; 2]> {
+    let digits = number.strip_prefix('+')?;
+    Some([("phone_sha256", digest(number)), ("phone_sha256_meta", digest(digits))])
+}
+
+/// Whether this is a SHA-256 in hexadecimal digits, and of something: the digest of the empty text is junk that
+/// advertisers' tags send.
+pub(crate) fn is_sha256(value: &str) -> bool {
+    const OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit()) && !value.eq_ignore_ascii_case(OF_NOTHING)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_in_the_form_of_the_vocabulary() {
+        let cases = [
+            ("Order Completed", "order_completed"),
+            ("orderCompleted", "order_completed"),
+            ("pos:transactions", "pos_transactions"),
+            ("$pageview", "pageview"),
+            ("会員登録", "会員登録"),
+            ("  A--B  ", "a_b"),
+            ("URLOpened", "urlopened"),
+        ];
+        for (name, snake) in cases {
+            assert_eq!(super::snake(name), snake);
+        }
+    }
+
+    #[test]
+    fn check_digits_are_checked() {
+        assert!(is_luhn("4111111111111111") && !is_luhn("4111111111111112") && is_luhn("0000000000000000"));
+        assert!(is_jan("4901234567894") && !is_jan("4901234567895") && is_jan("49123456") && is_jan("2000000000015"));
+        assert!(!is_jan("490123456789X") && !is_jan("123") && !is_luhn("") && is_jan("0000000000000"));
+        assert_eq!(card("４９０１‐２３４５−６７ー８９４").as_deref(), Some("4901234567894"));
+    }
+
+    #[test]
+    fn a_hash_meets_its_plain_form() {
+        let [plain, google] = email_hashes("Taro.Yamada+shop@Gmail.com").expect("an address");
+        assert_eq!(plain.1, "d9392948eb18ff534cfbb98928cbd98c5860fed19f0351920e4b3979ec83de0f");
+        assert_eq!(google.1, digest("taroyamada@gmail.com"));
+        let [plain, google] = email_hashes(" TARO@EXAMPLE.JP ").expect("an address");
+        assert_eq!(plain.1, "430116ef8e3354019be1e95115092c048e55f573160d0f4dc6b978b2ebe217a6");
+        assert_eq!(google.1, plain.1, "only Google's own mailboxes are folded");
+        let [google, meta] = phone_hashes("+819012345678").expect("a number");
+        assert_eq!((google.1, meta.1), (digest("+819012345678"), digest("819012345678")));
+        assert!(!is_sha256(&digest("")) && is_sha256(&digest("x")) && !is_sha256("x"));
+    }
+}

@@ -1,0 +1,9 @@
+//! What the presets make of payloads in the shapes that their senders use, and of payloads that nobody would send.
+
+mod commerce;
+mod common;
+mod door;
+mod hostile;
+mod records;
+mod talk;
+mod web;
