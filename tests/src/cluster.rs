@@ -56,6 +56,8 @@ impl Fixture {
             key: Key::development().key,
             store: musubi_store::Options { block_cache: 32 << 20, memtables: 32 << 20, without_wal: false },
             machine: musubi_stitcher::Options::default(),
+            contract: musubi_stitcher::Contract::default(),
+            writers: musubi_schema::Writers::default(),
             batch: 2_000,
         };
         kafka::apply(&cluster.settings, &cluster.plan())?;

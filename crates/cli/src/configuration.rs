@@ -3,6 +3,8 @@
 //! A setting `key` of section `[section]` is `MUSUBI_SECTION_KEY` in the environment and `--set section.key=value` as a
 //! flag. A property of librdkafka, whose names have dots, is `MUSUBI_KAFKA_PROPERTY_SASL_PASSWORD` for `sasl.password`.
 
+mod contract;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,13 +19,16 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::commands::policy;
+use contract::{Contract, Schemas};
 
 /// Where the configuration is looked for where nobody says.
 const FILE: &str = "musubi.toml";
 const ENVIRONMENT: &str = "MUSUBI_";
 const PROPERTY: &str = "kafka_property_";
 /// The sections, which is also which variables of the environment are ours.
-const SECTIONS: [&str; 4] = ["rules", "kafka", "stitch", "collect"];
+const SECTIONS: [&str; 6] = ["rules", "kafka", "contract", "schemas", "stitch", "collect"];
+/// What is shown in place of a secret.
+const MASK: &str = "***";
 /// Words in the name of a setting whose value nobody is to see.
 const SECRET: [&str; 6] = ["password", "secret", "token", "key.pem", "oauthbearer.config", "keystore"];
 
@@ -44,6 +49,8 @@ pub(crate) struct Flags {
 pub(crate) struct Configuration {
     pub(crate) rules: Rules,
     pub(crate) kafka: Kafka,
+    pub(crate) contract: Contract,
+    pub(crate) schemas: Schemas,
     pub(crate) stitch: Stitch,
     pub(crate) collect: Collect,
 }
@@ -262,6 +269,8 @@ impl Configuration {
                 ..musubi_store::Options::default()
             },
             machine: musubi_stitcher::Options::default(),
+            contract: self.contract.plain()?,
+            writers: musubi_schema::Writers::default(),
             batch: stitch.batch,
         })
     }
@@ -272,9 +281,12 @@ impl Configuration {
     /// None in practice: all of it has a form in TOML.
     pub(crate) fn masked(&self) -> Result<String> {
         let mut masked = self.clone();
+        if !masked.schemas.password.is_empty() {
+            masked.schemas.password = MASK.to_owned();
+        }
         for (name, value) in &mut masked.kafka.properties {
             if SECRET.iter().any(|word| name.contains(word)) {
-                *value = "***".to_owned();
+                *value = MASK.to_owned();
             }
         }
         Ok(toml::to_string_pretty(&masked)?)
@@ -320,7 +332,8 @@ mod tests {
 
     #[test]
     fn no_secret_is_shown() {
-        let found = laid("[kafka.properties]\n\"sasl.password\" = \"hush\"\n\"ssl.ca.location\" = \"/ca\"", &[]);
+        let file = "[kafka.properties]\n\"sasl.password\" = \"hush\"\n\"ssl.ca.location\" = \"/ca\"";
+        let found = laid(file, &[("MUSUBI_SCHEMAS_PASSWORD", "hush")]);
         let shown = found.and_then(|found| found.masked()).expect("a configuration");
         assert!(!shown.contains("hush") && shown.contains("/ca"), "{shown}");
     }

@@ -21,7 +21,7 @@ pub(crate) struct Args {
 /// Collects until it is told to stop.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let configuration = args.flags.read()?;
-    let collecting = musubi_serve::cluster::collect(&configuration.cluster()?, configuration.collect.listen)?;
+    let collecting = musubi_serve::cluster::collect(&configuration.contracted()?, configuration.collect.listen)?;
     let mut out = output::stdout();
     writeln!(out, "{}", json!({ "listening": collecting.address().to_string() }))?;
     out.flush()?;
