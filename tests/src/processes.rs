@@ -2,7 +2,8 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -22,9 +23,15 @@ pub fn binary() -> Result<PathBuf> {
     Ok(beside)
 }
 
+/// What a process says on stderr is kept here, beside its state.
+fn said_by(data: &Path) -> PathBuf {
+    data.with_extension("log")
+}
+
 /// A `musubi stitch` at work. Dropped, it is killed.
 pub struct Stitcher {
     process: Child,
+    log: PathBuf,
 }
 
 impl Stitcher {
@@ -33,10 +40,26 @@ impl Stitcher {
     /// # Errors
     /// Where it does not come up.
     pub fn start(fixture: &Fixture, instance: &str, data: &Path, more: &[&str]) -> Result<Self> {
+        Self::start_in(fixture, instance, data, more, &[])
+    }
+
+    /// As [`Stitcher::start`], in an environment with these variables.
+    ///
+    /// # Errors
+    /// Where it does not come up, with the end of what it said.
+    pub fn start_in(
+        fixture: &Fixture,
+        instance: &str,
+        data: &Path,
+        more: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Result<Self> {
         let settings = &fixture.cluster.settings;
+        let log = said_by(data);
+        let said = std::fs::File::options().create(true).append(true).open(&log)?;
         let mut command = Command::new(binary()?);
-        command.arg("stitch").env_remove("MUSUBI_KEY").stdout(Stdio::piped());
-        command.stderr(if std::env::var_os("MUSUBI_SHOW").is_some() { Stdio::inherit() } else { Stdio::null() });
+        command.arg("stitch").env_remove("MUSUBI_KEY").stdout(Stdio::piped()).stderr(said);
+        command.envs(variables.iter().copied());
         let values = [
             format!("kafka.bootstrap={}", fixture.bootstrap()),
             format!("kafka.prefix={}", settings.prefix),
@@ -55,8 +78,9 @@ impl Stitcher {
         let mut process = command.spawn().context("cannot start `musubi stitch`")?;
         let mut line = String::new();
         BufReader::new(process.stdout.take().context("stdout is piped")?).read_line(&mut line)?;
-        ensure!(line.contains("stitching"), "`musubi stitch` said `{line}`");
-        Ok(Self { process })
+        let stitcher = Self { process, log };
+        ensure!(line.contains("stitching"), "`musubi stitch` said `{line}` and\n{}", stitcher.last_words());
+        Ok(stitcher)
     }
 
     /// SIGKILL: no handler runs, nothing is flushed.
@@ -95,11 +119,81 @@ impl Stitcher {
     pub fn lives(&mut self) -> Result<bool> {
         Ok(self.process.try_wait()?.is_none())
     }
+
+    /// How it ended, once it has.
+    ///
+    /// # Errors
+    /// Where the system cannot say.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.process.try_wait()?)
+    }
+
+    /// The end of what it said on stderr, and those before it with the same state.
+    pub fn last_words(&self) -> String {
+        let said = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = said.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
 }
 
 impl Drop for Stitcher {
     fn drop(&mut self) {
         // A process that is gone already cannot be killed, which is as well.
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+/// The test broker as a process of its own, with what survives it. Dropped, it is killed.
+pub struct BrokerProcess {
+    process: Child,
+    data: tempfile::TempDir,
+    bootstrap: String,
+}
+
+impl BrokerProcess {
+    /// Starts one on a free port.
+    ///
+    /// # Errors
+    /// Where it does not come up.
+    pub fn start() -> Result<Self> {
+        let data = tempfile::tempdir()?;
+        let (process, bootstrap) = Self::spawn(data.path(), "127.0.0.1:0")?;
+        Ok(Self { process, data, bootstrap })
+    }
+
+    fn spawn(data: &Path, listen: &str) -> Result<(Child, String)> {
+        let path = binary()?.with_file_name("musubi-broker");
+        ensure!(path.exists(), "no `{}`: build the workspace first", path.display());
+        let mut command = Command::new(path);
+        command.args(["--listen", listen, "--data"]).arg(data).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = command.spawn().context("cannot start the test broker")?;
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().context("stdout is piped")?).read_line(&mut line)?;
+        ensure!(line.contains(':'), "the test broker said `{line}`");
+        Ok((process, line.trim().to_owned()))
+    }
+
+    /// Where it is, before and after a restart.
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
+    /// SIGKILL, so long a silence, and the same broker again on the same port.
+    ///
+    /// # Errors
+    /// Where it does not come up again.
+    pub fn bounce(&mut self, silence: Duration) -> Result<()> {
+        self.process.kill()?;
+        self.process.wait()?;
+        std::thread::sleep(silence);
+        self.process = Self::spawn(self.data.path(), &self.bootstrap)?.0;
+        Ok(())
+    }
+}
+
+impl Drop for BrokerProcess {
+    fn drop(&mut self) {
         drop(self.process.kill());
         drop(self.process.wait());
     }

@@ -25,8 +25,10 @@ pub struct Lag {
     pub partition: Partition,
     /// The first offset that is there.
     pub start: Offset,
-    /// What the group has committed, and the end where only marks are left; None where it has not yet.
+    /// What the group has committed; None where it has not yet.
     pub committed: Option<Offset>,
+    /// Up to where the group has read: what it has committed, and the end where only marks are left.
+    pub read: Offset,
     /// The end of what is committed to the topic.
     pub end: Offset,
 }
@@ -34,7 +36,7 @@ pub struct Lag {
 impl Lag {
     /// How many offsets are still to be read. Marks between records count among them.
     pub fn behind(&self) -> u64 {
-        self.end.saturating_sub(self.committed.unwrap_or(self.start))
+        self.end.saturating_sub(self.read)
     }
 }
 
@@ -50,7 +52,7 @@ pub fn lag(settings: &Settings) -> Result<Vec<Lag>, Error> {
             list.add_partition(&settings.name(topic), number(partition));
         }
     }
-    let committed = client.committed_offsets(list, ASK.max(Duration::from_secs(15)));
+    let committed = client::patiently(ASK, || client.committed_offsets(list.clone(), ASK));
     let committed = committed.map_err(|why| Error::broker("asking what the group has read", why))?;
     let mut all = Vec::new();
     for topic in &settings.inputs {
@@ -62,7 +64,8 @@ pub fn lag(settings: &Settings) -> Result<Vec<Lag>, Error> {
                 Some(At::Offset(offset)) => Some(offset.max(0).cast_unsigned()),
                 _ => None,
             };
-            all.push(Lag { topic: topic.clone(), partition, start, committed, end });
+            let read = committed.unwrap_or(start);
+            all.push(Lag { topic: topic.clone(), partition, start, committed, read, end });
         }
     }
     for topic in &settings.inputs {
@@ -78,7 +81,7 @@ fn pass_marks<'a>(client: &Consumer, name: &str, lags: impl Iterator<Item = &'a 
     let mut list = TopicPartitionList::new();
     let mut open = BTreeMap::new();
     for lag in lags.filter(|lag| lag.behind() > 0) {
-        add(&mut list, name, lag.partition, lag.committed.unwrap_or(lag.start))?;
+        add(&mut list, name, lag.partition, lag.read)?;
         open.insert(number(lag.partition), lag);
     }
     client.assign(&list).map_err(looking)?;
@@ -88,12 +91,46 @@ fn pass_marks<'a>(client: &Consumer, name: &str, lags: impl Iterator<Item = &'a 
             Some(Ok(message)) => drop(open.remove(&message.partition())),
             Some(Err(KafkaError::PartitionEOF(partition))) => {
                 if let Some(lag) = open.remove(&partition) {
-                    lag.committed = Some(lag.end);
+                    lag.read = lag.end;
                 }
             }
-            Some(Err(why)) => return Err(looking(why)),
-            None => {}
+            Some(Err(why)) if !client::passes(&why) => return Err(looking(why)),
+            None | Some(Err(_)) => {}
         }
     }
     client.unassign().map_err(looking)
+}
+
+/// Where a partition of a topic begins and ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// The topic.
+    pub topic: Topic,
+    /// The partition.
+    pub partition: Partition,
+    /// The first offset that is there.
+    pub start: Offset,
+    /// The end for those who read what is committed: before the first record of the oldest open transaction.
+    pub stable: Offset,
+    /// The end of all that was written.
+    pub end: Offset,
+}
+
+/// Where each partition of each of these topics begins and ends.
+///
+/// # Errors
+/// [`Error::Broker`].
+pub fn ends(settings: &Settings, topics: &[Topic]) -> Result<Vec<Ends>, Error> {
+    let reader: Consumer = client::open(&client::reading(settings), Quiet, "a client that asks")?;
+    let asker: Consumer = client::open(&client::asking(settings), Quiet, "a client that asks")?;
+    let mut all = Vec::new();
+    for topic in topics {
+        let name = settings.name(topic);
+        for partition in 0..settings.partitions {
+            let (start, stable) = watermarks(&reader, &name, partition)?;
+            let (_, end) = watermarks(&asker, &name, partition)?;
+            all.push(Ends { topic: topic.clone(), partition, start, stable, end });
+        }
+    }
+    Ok(all)
 }
