@@ -47,12 +47,29 @@ impl Fixture {
         Ok(Self { broker, ..Self::at(&bootstrap, partitions)? })
     }
 
+    /// A fresh deployment with settings that are not those of every test.
+    ///
+    /// # Errors
+    /// Where the cluster cannot be had.
+    pub fn shaped(partitions: u32, shape: impl FnOnce(&mut kafka::Settings)) -> Result<Self> {
+        let named = std::env::var("KAFKA_BOOTSTRAP").ok();
+        let broker = if named.is_none() { Some(Broker::start(musubi_broker::Settings::default())?) } else { None };
+        let bootstrap = named.or_else(|| broker.as_ref().map(Broker::bootstrap)).unwrap_or_default();
+        let mut cluster = deployment(&bootstrap, partitions);
+        shape(&mut cluster.settings);
+        Ok(Self { broker, ..Self::made(cluster)? })
+    }
+
     /// A fresh deployment on a cluster that somebody else runs.
     ///
     /// # Errors
     /// Where the cluster cannot be had.
     pub fn at(bootstrap: &str, partitions: u32) -> Result<Self> {
-        let fixture = Self { cluster: deployment(bootstrap, partitions), broker: None };
+        Self::made(deployment(bootstrap, partitions))
+    }
+
+    fn made(cluster: Cluster) -> Result<Self> {
+        let fixture = Self { cluster, broker: None };
         kafka::apply(&fixture.cluster.settings, &fixture.cluster.plan())?;
         // A cluster makes topics in its own time.
         let deadline = Instant::now() + PATIENCE;

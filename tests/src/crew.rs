@@ -7,13 +7,14 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::cluster::{Fixture, PATIENCE};
 use crate::oracles::Story;
-use crate::processes::Stitcher;
+use crate::processes::{Stitcher, Under};
 
 /// Several stitchers on one deployment.
 pub struct Crew<'a> {
     fixture: &'a Fixture,
     home: tempfile::TempDir,
     settings: Vec<String>,
+    names: Vec<String>,
     members: Vec<Option<Stitcher>>,
     /// How often one ended without being told to, and was started again.
     pub gave_up: u64,
@@ -25,9 +26,20 @@ impl<'a> Crew<'a> {
     /// # Errors
     /// Where one does not come up.
     pub fn start(fixture: &'a Fixture, members: usize, settings: &[&str]) -> Result<Self> {
+        Self::start_in(fixture, members, settings, tempfile::tempdir()?)
+    }
+
+    /// As [`Crew::start`], with the states in a directory of their own on the file system of this one.
+    ///
+    /// # Errors
+    /// Where one does not come up.
+    pub fn start_on(fixture: &'a Fixture, members: usize, settings: &[&str], beneath: &str) -> Result<Self> {
+        Self::start_in(fixture, members, settings, tempfile::tempdir_in(beneath)?)
+    }
+
+    fn start_in(fixture: &'a Fixture, members: usize, settings: &[&str], home: tempfile::TempDir) -> Result<Self> {
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
-        let home = tempfile::tempdir()?;
-        let mut crew = Self { fixture, home, settings, members: Vec::new(), gave_up: 0 };
+        let mut crew = Self { fixture, home, settings, names: Vec::new(), members: Vec::new(), gave_up: 0 };
         for _ in 0..members {
             crew.join()?;
         }
@@ -44,6 +56,15 @@ impl<'a> Crew<'a> {
     /// # Errors
     /// Where it does not come up.
     pub fn join(&mut self) -> Result<usize> {
+        self.join_as(&format!("stitcher-{}", self.members.len()))
+    }
+
+    /// One more, under a name that somebody may have already; its number.
+    ///
+    /// # Errors
+    /// Where it does not come up.
+    pub fn join_as(&mut self, name: &str) -> Result<usize> {
+        self.names.push(name.to_owned());
         self.members.push(None);
         let member = self.members.len() - 1;
         self.begin(member)?;
@@ -55,17 +76,17 @@ impl<'a> Crew<'a> {
     /// # Errors
     /// Where it does not come up.
     pub fn begin(&mut self, member: usize) -> Result<()> {
-        self.begin_in(member, &[])
+        self.begin_in(member, &Under::default())
     }
 
-    /// As [`Crew::begin`], in an environment with these variables.
+    /// As [`Crew::begin`], under these circumstances.
     ///
     /// # Errors
     /// Where it does not come up.
-    pub fn begin_in(&mut self, member: usize, variables: &[(&str, &str)]) -> Result<()> {
+    pub fn begin_in(&mut self, member: usize, under: &Under<'_>) -> Result<()> {
         let settings: Vec<&str> = self.settings.iter().map(String::as_str).collect();
-        let (name, state) = (format!("stitcher-{member}"), self.state(member));
-        let stitcher = Stitcher::start_in(self.fixture, &name, &state, &settings, variables)?;
+        let (name, state) = (&self.names[member], self.state(member));
+        let stitcher = Stitcher::start_in(self.fixture, name, &state, &settings, under)?;
         self.members[member] = Some(stitcher);
         Ok(())
     }
@@ -135,17 +156,26 @@ impl<'a> Crew<'a> {
         settled.with_context(words)
     }
 
-    /// Waits for rest, ends all in good order, and asks the six oracles. Tells what they saw.
+    /// Waits for rest, ends all in good order, and sees what is there.
+    ///
+    /// # Errors
+    /// Where there is no rest, one does not end well, or something cannot be read.
+    pub fn story(mut self, lines: &[Vec<u8>]) -> Result<Story> {
+        self.settle()?;
+        for stitcher in self.members.iter_mut().filter_map(Option::take) {
+            let words = stitcher.last_words();
+            let code = stitcher.stop()?;
+            ensure!(code == Some(0), "one ended with {code:?}:\n{words}");
+        }
+        let states: Vec<PathBuf> = (0..self.members.len()).map(|member| self.state(member)).collect();
+        Story::gather(self.fixture, &states, Some(lines))
+    }
+
+    /// As [`Crew::story`], and asks the six oracles. Tells what they saw.
     ///
     /// # Errors
     /// What they object to.
-    pub fn account(mut self, lines: &[Vec<u8>]) -> Result<String> {
-        self.settle()?;
-        for stitcher in self.members.iter_mut().filter_map(Option::take) {
-            ensure!(stitcher.stop()? == Some(0), "one did not end well");
-        }
-        let states: Vec<PathBuf> = (0..self.members.len()).map(|member| self.state(member)).collect();
-        let story = Story::gather(self.fixture, &states, Some(lines))?;
-        story.believed()
+    pub fn account(self, lines: &[Vec<u8>]) -> Result<String> {
+        self.story(lines)?.believed()
     }
 }

@@ -28,6 +28,33 @@ fn said_by(data: &Path) -> PathBuf {
     data.with_extension("log")
 }
 
+/// Under which circumstances a process is started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Under<'a> {
+    /// Variables of its environment.
+    pub variables: &'a [(&'a str, &'a str)],
+    /// How large a file may become that it writes, in KiB. More is an error of the write, as on a full disk.
+    pub largest_file: Option<u64>,
+}
+
+impl Under<'_> {
+    fn command(&self) -> Result<Command> {
+        let binary = binary()?;
+        let mut command = match self.largest_file {
+            None => Command::new(binary),
+            Some(kib) => {
+                // The signal that comes first is ignored, and stays so in what is executed.
+                let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", kib * 2);
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &script]).arg(binary);
+                shell
+            }
+        };
+        command.envs(self.variables.iter().copied());
+        Ok(command)
+    }
+}
+
 /// A `musubi stitch` at work. Dropped, it is killed.
 pub struct Stitcher {
     process: Child,
@@ -40,26 +67,19 @@ impl Stitcher {
     /// # Errors
     /// Where it does not come up.
     pub fn start(fixture: &Fixture, instance: &str, data: &Path, more: &[&str]) -> Result<Self> {
-        Self::start_in(fixture, instance, data, more, &[])
+        Self::start_in(fixture, instance, data, more, &Under::default())
     }
 
-    /// As [`Stitcher::start`], in an environment with these variables.
+    /// As [`Stitcher::start`], under these circumstances.
     ///
     /// # Errors
     /// Where it does not come up, with the end of what it said.
-    pub fn start_in(
-        fixture: &Fixture,
-        instance: &str,
-        data: &Path,
-        more: &[&str],
-        variables: &[(&str, &str)],
-    ) -> Result<Self> {
+    pub fn start_in(fixture: &Fixture, instance: &str, data: &Path, more: &[&str], under: &Under<'_>) -> Result<Self> {
         let settings = &fixture.cluster.settings;
         let log = said_by(data);
         let said = std::fs::File::options().create(true).append(true).open(&log)?;
-        let mut command = Command::new(binary()?);
+        let mut command = under.command()?;
         command.arg("stitch").env_remove("MUSUBI_KEY").stdout(Stdio::piped()).stderr(said);
-        command.envs(variables.iter().copied());
         let values = [
             format!("kafka.bootstrap={}", fixture.bootstrap()),
             format!("kafka.prefix={}", settings.prefix),
@@ -67,6 +87,8 @@ impl Stitcher {
             format!("kafka.replication={}", fixture.cluster.replication),
             format!("kafka.instance={instance}"),
             format!("kafka.session_timeout_ms={}", settings.session_timeout.as_millis()),
+            format!("kafka.uncompacted_ms={}", settings.uncompacted.as_millis()),
+            format!("kafka.tombstones_ms={}", settings.tombstones.as_millis()),
             format!("stitch.data={}", data.display()),
             format!("stitch.batch={}", fixture.cluster.batch),
             "stitch.block_cache_mib=32".to_owned(),

@@ -5,4 +5,10 @@
 //! each with the small dose of every commit; `tests/chaos` sets them by flags. `MUSUBI_SEED` decides what is left to
 //! chance.
 
+mod broker;
+mod disk;
 mod kills;
+mod moves;
+mod poison;
+mod stale;
+mod zombies;
