@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use musubi_broker::{Broker, Faults};
 use musubi_core::policy::Policy;
 use musubi_generator::{Generator, Line, Options, Shape};
-use musubi_log::kafka::{self, Edge};
+use musubi_log::kafka::{self, Edge, Gauge};
 use musubi_log::{Append, Producer as _, Record};
 use musubi_schema::{Parser, avro};
 use musubi_serve::Key;
@@ -123,14 +123,6 @@ impl Fixture {
         Ok(Append { topic: TOUCHPOINTS, partition, record })
     }
 
-    /// How many offsets are still to be stitched.
-    ///
-    /// # Errors
-    /// Where the cluster does not say.
-    pub fn behind(&self) -> Result<u64> {
-        Ok(kafka::lag(&self.cluster.settings)?.iter().map(kafka::Lag::behind).sum())
-    }
-
     /// Waits until everything is stitched.
     ///
     /// # Errors
@@ -146,10 +138,11 @@ impl Fixture {
     /// Where nothing goes on for too long, or `meanwhile` fails.
     pub fn settle_with(&self, patience: Duration, mut meanwhile: impl FnMut() -> Result<()>) -> Result<()> {
         let (mut since, mut last, mut quiet) = (Instant::now(), None, 0);
+        let gauge = Gauge::open(&self.cluster.settings)?;
         while quiet < 3 {
             // A cluster that restarts does not answer.
-            let behind = self.behind().ok();
-            quiet = if behind == Some(0) && self.decided().unwrap_or(false) { quiet + 1 } else { 0 };
+            let behind = gauge.lag().ok().map(|lags| lags.iter().map(kafka::Lag::behind).sum::<u64>());
+            quiet = if behind == Some(0) && self.decided(&gauge) { quiet + 1 } else { 0 };
             if behind != last {
                 (since, last) = (Instant::now(), behind);
             }
@@ -161,10 +154,10 @@ impl Fixture {
     }
 
     /// Whether no transaction is open on what is read to know the state.
-    fn decided(&self) -> Result<bool> {
+    fn decided(&self, gauge: &Gauge) -> bool {
         let settings = &self.cluster.settings;
         let topics: Vec<_> = settings.inputs.iter().cloned().chain([settings.changelog.clone()]).collect();
-        Ok(kafka::ends(settings, &topics)?.iter().all(|ends| ends.stable == ends.end))
+        gauge.ends(&topics).is_ok_and(|ends| ends.iter().all(|ends| ends.stable == ends.end))
     }
 
     /// Appends records as they are to a topic, whatever they are worth.

@@ -179,7 +179,8 @@ impl BrokerProcess {
     /// # Errors
     /// Where it does not come up.
     pub fn start() -> Result<Self> {
-        let data = tempfile::tempdir()?;
+        let mut data = tempfile::tempdir()?;
+        data.disable_cleanup(std::env::var_os("MUSUBI_KEEP").is_some());
         let (process, bootstrap) = Self::spawn(data.path(), "127.0.0.1:0")?;
         Ok(Self { process, data, bootstrap })
     }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use musubi_log::kafka;
-use musubi_stitcher::topics::TOUCHPOINTS;
+use musubi_log::kafka::Gauge;
 use musubi_tests::chance::{Chance, dose, tell};
 use musubi_tests::cluster::{Fixture, PATIENCE, touchpoints_with_copies};
 use musubi_tests::crew::Crew;
 
+/// How often it is looked whether partitions are written to.
+const SAMPLES: usize = 100;
 /// How many touchpoints come between two moves.
 const PER_MOVE: usize = 500;
 
@@ -44,21 +45,22 @@ fn nothing_is_lost_or_doubled_while_members_come_and_go() -> Result<()> {
     Ok(())
 }
 
-/// The longest time that each partition's position stood still while a little came for it all the time.
+/// The longest time that nothing was written to each partition's changelog while a little came for it all the time.
 fn standstills(fixture: &Fixture, lines: &[Vec<u8>], begun: Instant) -> Result<BTreeMap<u32, Duration>> {
     let settings = &fixture.cluster.settings;
-    let mut moved = BTreeMap::<u32, (u64, Instant)>::new();
+    let (gauge, changelog) = (Gauge::open(settings)?, [settings.changelog.clone()]);
+    let mut written = BTreeMap::<u32, (u64, Instant)>::new();
     let mut longest = BTreeMap::<u32, Duration>::new();
-    for chunk in lines.chunks(lines.len().div_ceil(100)) {
+    for chunk in lines.chunks(lines.len().div_ceil(SAMPLES)) {
         fixture.feed(chunk)?;
-        for lag in kafka::lag(settings)?.iter().filter(|lag| lag.topic == TOUCHPOINTS) {
-            let (committed, now) = (lag.committed.unwrap_or_default(), Instant::now());
-            let (at, since) = moved.entry(lag.partition).or_insert((committed, begun));
-            if *at < committed || lag.behind() == 0 {
-                (*at, *since) = (committed, now);
-            }
-            let still = longest.entry(lag.partition).or_default();
+        for ends in gauge.ends(&changelog)? {
+            let now = Instant::now();
+            let (end, since) = written.entry(ends.partition).or_insert((ends.end, begun));
+            let still = longest.entry(ends.partition).or_default();
             *still = (*still).max(now - *since);
+            if *end < ends.end {
+                (*end, *since) = (ends.end, now);
+            }
         }
         std::thread::sleep(Duration::from_millis(100));
     }
