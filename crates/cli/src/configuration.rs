@@ -85,6 +85,8 @@ pub(crate) struct Kafka {
     transaction_timeout_ms: u64,
     /// For how long the changelog is surely not compacted.
     uncompacted_ms: u64,
+    /// For how long deletes surely stand in the changelog.
+    tombstones_ms: u64,
     /// Properties of librdkafka as they are.
     properties: BTreeMap<String, String>,
 }
@@ -103,6 +105,7 @@ impl Default for Kafka {
             session_timeout_ms: milliseconds(settings.session_timeout),
             transaction_timeout_ms: milliseconds(settings.transaction_timeout),
             uncompacted_ms: milliseconds(settings.uncompacted),
+            tombstones_ms: milliseconds(settings.tombstones),
             properties: BTreeMap::new(),
         }
     }
@@ -250,6 +253,7 @@ impl Configuration {
         settings.session_timeout = Duration::from_millis(kafka.session_timeout_ms);
         settings.transaction_timeout = Duration::from_millis(kafka.transaction_timeout_ms);
         settings.uncompacted = Duration::from_millis(kafka.uncompacted_ms);
+        settings.tombstones = Duration::from_millis(kafka.tombstones_ms);
         settings.workers = stitch.workers;
         settings.standby = stitch.standby;
         settings.linger = Duration::from_millis(stitch.linger_ms);
