@@ -86,9 +86,9 @@ struct OnlySources {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Rules {
     /// The policy file; else the recommended policy.
-    policy: Option<PathBuf>,
+    pub(crate) policy: Option<PathBuf>,
     /// A file with the deployment's secret; else `MUSUBI_KEY`.
-    key_file: Option<PathBuf>,
+    pub(crate) key_file: Option<PathBuf>,
 }
 
 /// How the cluster is met.
@@ -329,7 +329,6 @@ impl Configuration {
         Ok(musubi_serve::open_source(found)?)
     }
 
-    #[allow(dead_code, reason = "the doors come next")]
     /// Every source, made ready.
     ///
     /// # Errors

@@ -1,67 +1,27 @@
-//! The sources that are configured: made ready, each with its secrets, and found by name or by the path of an address.
+//! The sources that are configured: made ready, each with its secrets, found by name or by the path of an address, and
+//! served.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use musubi_channels::{Kept, PRESETS, Secret, Secrets, Settings, Source};
+
+mod confirm;
+mod cors;
+mod door;
+mod error;
+mod gate;
+mod write;
+
+pub(crate) use door::Door;
+pub use error::SourceError;
+use gate::Gate;
 
 /// What stands before the name of a source that says no path of its own.
 const PREFIX: &str = "/in/";
 /// What this process serves itself; a source there would never be reached.
 const OURS: [&str; 3] = ["/v1/", "/healthz", "/metrics"];
-
-/// Why a source cannot be opened. Nothing of a secret is ever told.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// Its settings or its mapping cannot stand.
-    #[error(transparent)]
-    Settings(#[from] musubi_channels::Error),
-    /// A secret is not where it is said to be.
-    #[error("source `{source_name}`: wanted the secret of `{key}` in {place}, {why}")]
-    Secret {
-        /// The source.
-        source_name: String,
-        /// The key in its settings.
-        key: &'static str,
-        /// Where it should be.
-        place: String,
-        /// What was found there.
-        why: String,
-    },
-    /// The mapping cannot be read.
-    #[error("source `{source_name}`: cannot read the mapping `{path}`: {why}")]
-    Mapping {
-        /// The source.
-        source_name: String,
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        why: std::io::Error,
-    },
-    /// Two sources have one name, or one path.
-    #[error("sources `{first}` and `{second}`: wanted another {what} for each, found `{found}` twice")]
-    Twice {
-        /// Who has it.
-        first: String,
-        /// Who wants it as well.
-        second: String,
-        /// What they share.
-        what: &'static str,
-        /// Its value.
-        found: String,
-    },
-    /// A path that cannot be served.
-    #[error("source `{source_name}`: wanted {wanted} in `path`, found `{found}`")]
-    Path {
-        /// The source.
-        source_name: String,
-        /// What may stand there.
-        wanted: &'static str,
-        /// What stands there.
-        found: String,
-    },
-}
 
 /// Makes one source ready: fetches its secrets from where they are kept and reads its mapping.
 ///
@@ -110,10 +70,10 @@ pub(crate) struct Mount {
     /// The path of its address, without a slash at its end.
     pub(crate) path: String,
     pub(crate) source: Source,
+    gate: Gate,
 }
 
 impl Mount {
-    #[allow(dead_code, reason = "the doors come next")]
     pub(crate) fn name(&self) -> &str {
         &self.source.settings().name
     }
@@ -139,7 +99,8 @@ impl Sources {
             let name = settings.name.clone();
             claim(&mut names, "name", name.clone(), &name)?;
             claim(&mut paths, "path", path.clone(), &name)?;
-            mounts.push(Arc::new(Mount { path, source: open_source(settings)? }));
+            let gate = Gate::new(settings.rate_limit);
+            mounts.push(Arc::new(Mount { path, source: open_source(settings)?, gate }));
         }
         mounts.sort_by_key(|mount| std::cmp::Reverse(mount.path.len()));
         Ok(Self { mounts: mounts.into() })
@@ -171,7 +132,6 @@ impl Sources {
     }
 
     /// Whose address a path begins with, and what stands behind it.
-    #[allow(dead_code, reason = "the doors come next")]
     pub(crate) fn at<'a>(&self, path: &'a str) -> Option<(&Arc<Mount>, &'a str)> {
         self.mounts.iter().find_map(|mount| {
             let rest = path.strip_prefix(mount.path.as_str())?;
@@ -221,6 +181,8 @@ fn path_of(settings: &Settings) -> Result<String, SourceError> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     fn settings(name: &str, path: Option<&str>) -> Settings {
