@@ -165,7 +165,9 @@ impl Fixture {
     /// # Errors
     /// Where the cluster refuses them.
     pub fn feed_raw(&self, records: Vec<(u32, Record)>) -> Result<()> {
-        let appends = records.into_iter().map(|(partition, record)| Append { topic: TOUCHPOINTS, partition, record });
+        let now = |record| Record { timestamp_ms: now_ms(), ..record };
+        let append = |(partition, record)| Append { topic: TOUCHPOINTS, partition, record: now(record) };
+        let appends = records.into_iter().map(append);
         self.edge.append(appends.collect())?;
         Ok(())
     }

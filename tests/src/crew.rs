@@ -51,6 +51,16 @@ impl<'a> Crew<'a> {
         self.home.path().join(member.to_string())
     }
 
+    /// How many there ever were.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether there never was anybody.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
     /// One more; its number.
     ///
     /// # Errors

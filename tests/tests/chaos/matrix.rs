@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use musubi_tests::chance::{dose, tell};
 use musubi_tests::cluster::{Fixture, touchpoints_with_copies};
 use musubi_tests::crew::Crew;
@@ -36,16 +36,22 @@ fn cell(processes: usize, partitions: u32, lines: &[Vec<u8>]) -> Result<String> 
     Ok(fingerprint)
 }
 
+/// The cells, as `processes x partitions`; of every number one by the small dose.
+fn cells() -> Result<Vec<(usize, u32)>> {
+    let told = std::env::var("MUSUBI_CHAOS_CELLS").unwrap_or_else(|_| "1x1 2x4 3x12".to_owned());
+    let cell = |word: &str| {
+        let (processes, partitions) = word.split_once('x').context("a cell such as 2x4")?;
+        Ok((processes.parse()?, partitions.parse()?))
+    };
+    told.split_whitespace().map(cell).collect()
+}
+
 #[test]
 fn one_fingerprint_whatever_the_processes_and_partitions() -> Result<()> {
     let lines = touchpoints_with_copies(dose("MUSUBI_CHAOS_MATRIX", 20_000), 21);
     let wanted = musubi_tests::oracles::run(&lines)?;
     tell(&format!("`musubi run` over {} touchpoints: {wanted}", lines.len()));
-    // Every number of processes and of partitions by the small dose; by a larger one, each with each.
-    let small = [(1, 1), (2, 4), (3, 12)];
-    let whole: Vec<(usize, u32)> = [1, 2, 3].iter().flat_map(|n| [1, 4, 12].map(|p| (*n, p))).collect();
-    let cells = if lines.len() > 100_000 { whole } else { small.to_vec() };
-    for (processes, partitions) in cells {
+    for (processes, partitions) in cells()? {
         let found = cell(processes, partitions, &lines)?;
         ensure!(found == wanted, "{processes} processes and {partitions} partitions come to {found}, not {wanted}");
     }
