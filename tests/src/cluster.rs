@@ -186,6 +186,8 @@ fn deployment(bootstrap: &str, partitions: u32) -> Cluster {
         key: Key::development().key,
         store: musubi_store::Options { block_cache: 32 << 20, memtables: 32 << 20, without_wal: false },
         machine: musubi_stitcher::Options::default(),
+        contract: musubi_stitcher::Contract::default(),
+        writers: musubi_schema::Writers::default(),
         batch: 2_000,
     }
 }

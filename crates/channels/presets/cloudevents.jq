@@ -7,10 +7,13 @@
 
 def attributes($mark): .headers | with_entries(select(.key | startswith($mark)) | .key |= .[($mark | length):]);
 
+# Over HTTP, values are percent-encoded.
+def unescaped: with_entries(.value |= if type == "string" then @urid else . end);
+
 def binary($mark): attributes($mark) + {data: .body};
 
 def items:
-  if .headers["ce-specversion"] then binary("ce-")
+  if .headers["ce-specversion"] then (attributes("ce-") | unescaped) + {data: .body}
   elif .headers["ce_specversion"] then binary("ce_")
   elif (.body | type) == "array" then .body[]
   elif .body == null then empty

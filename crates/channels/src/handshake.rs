@@ -20,6 +20,8 @@ pub(crate) enum Handshake {
     Sns,
     /// The browser SDKs of Segment and `RudderStack` fetch their settings first, and send nothing without.
     AnalyticsSettings,
+    /// PostHog\'s SDKs ask which features are on.
+    Posthog,
 }
 
 /// The answer to a request that has no payload, where it is one of these.
@@ -27,6 +29,7 @@ pub(crate) fn before(handshake: Handshake, request: &Request<'_>, key: Option<&S
     match (handshake, request.method) {
         (Handshake::Meta, "GET") => Some(meta(request, key)),
         (Handshake::AnalyticsSettings, "GET") => settings(request),
+        (Handshake::Posthog, _) => posthog(request),
         (_, _) => None,
     }
 }
@@ -58,6 +61,23 @@ fn settings(request: &Request<'_>) -> Option<Answer> {
     Some(Answer::json(200, body.replace("KEY", &key)))
 }
 
+/// What PostHog's SDKs ask beside: no feature is switched on, nothing is to be recorded, and what is recorded all the same
+/// is no event.
+fn posthog(request: &Request<'_>) -> Option<Answer> {
+    const FLAGS: &str = r#"{"featureFlags":{},"featureFlagPayloads":{},"flags":{},"errorsWhileComputingFlags":false,"sessionRecording":false,"supportedCompression":["gzip","gzip-js"],"surveys":false,"toolbarParams":{},"isAuthenticated":false,"siteApps":[],"capturePerformance":false,"autocapture_opt_out":false}"#;
+    const NOTHING: &str = r#"{"status":1}"#;
+    let path = request.path.trim_end_matches('/');
+    if path.ends_with("/flags") || path.ends_with("/decide") {
+        return Some(Answer::json(200, FLAGS));
+    }
+    let is_configuration = path.contains("/array/") && path.ends_with("/config");
+    if is_configuration {
+        Some(Answer::json(200, FLAGS))
+    } else {
+        path.ends_with("/s").then(|| Answer::json(200, NOTHING))
+    }
+}
+
 /// What a payload turned out to be.
 pub(crate) enum Within {
     /// Events.
@@ -86,9 +106,12 @@ pub(crate) fn within(handshake: Handshake, body: &Val, secret: Option<&Secret>) 
                 Within::Suspicious("wanted an address of SNS in `SubscribeURL`")
             }
         }
-        Handshake::None | Handshake::Meta | Handshake::Zoom | Handshake::Sns | Handshake::AnalyticsSettings => {
-            Within::Payload
-        }
+        Handshake::None
+        | Handshake::Meta
+        | Handshake::Zoom
+        | Handshake::Sns
+        | Handshake::AnalyticsSettings
+        | Handshake::Posthog => Within::Payload,
     }
 }
 

@@ -84,7 +84,7 @@ pub const PRESETS: &[Preset] = &[
         reply: Reply::Text("EVENT_RECEIVED"),
         ..signed(plain("meta", mapping!("meta"), "social"), || Scheme::Meta)
     },
-    sdk(plain("posthog", mapping!("posthog"), "product"), Reply::Json(r#"{"status":1}"#), Handshake::None),
+    sdk(plain("posthog", mapping!("posthog"), "product"), Reply::Json(r#"{"status":1}"#), Handshake::Posthog),
     plain("salesforce-cdc", mapping!("salesforce-cdc"), "sales"),
     sdk(plain("segment", mapping!("segment"), "web"), Reply::Json(r#"{"success":true}"#), Handshake::AnalyticsSettings),
     signed(plain("sendgrid", mapping!("sendgrid"), "email"), || Scheme::Sendgrid),

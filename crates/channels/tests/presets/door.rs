@@ -173,6 +173,31 @@ fn who_asks_before_sending_is_answered() {
 }
 
 #[test]
+fn what_posthog_asks_and_records_beside_its_events_is_no_event() {
+    let source = open("preset = \"posthog\"");
+    let recorded = br#"[{"event":"$snapshot","distinct_id":"d"}]"#;
+    for path in ["/flags/", "/decide/", "/array/k/config", "/s/"] {
+        let outcome = post(&source, path, &[], recorded);
+        assert_eq!((outcome.answer.status, outcome.taken.touchpoints.len()), (200, 0), "{path}");
+    }
+    assert_eq!(post(&source, "/e/", &[], recorded).taken.touchpoints.len(), 1);
+}
+
+#[test]
+fn attributes_of_cloudevents_are_what_they_were_before_they_were_headers() {
+    let source = open("preset = \"cloudevents\"\nfields = { identifiers = { \"ce.subject\" = \"user_id\" } }");
+    let headers = [
+        ("ce-specversion", "1.0"),
+        ("ce-id", "1"),
+        ("ce-source", "/shop"),
+        ("ce-type", "t"),
+        ("ce-subject", "%E9%A1%A7%E5%AE%A2-7"),
+    ];
+    let taken = post(&source, "", &headers, b"{}").taken;
+    assert_eq!(taken.touchpoints[0].identifiers[0].1.as_ref(), "顧客-7", "{taken:?}");
+}
+
+#[test]
 fn only_an_address_of_sns_is_confirmed() {
     let confirm = |url: &str| {
         let body = format!(r#"{{"Type":"SubscriptionConfirmation","SubscribeURL":"{url}"}}"#);
