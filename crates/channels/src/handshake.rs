@@ -71,7 +71,11 @@ fn posthog(request: &Request<'_>) -> Option<Answer> {
         return Some(Answer::json(200, FLAGS));
     }
     let is_configuration = path.contains("/array/") && path.ends_with("/config");
-    if is_configuration { Some(Answer::json(200, FLAGS)) } else { path.ends_with("/s").then(|| Answer::json(200, NOTHING)) }
+    if is_configuration {
+        Some(Answer::json(200, FLAGS))
+    } else {
+        path.ends_with("/s").then(|| Answer::json(200, NOTHING))
+    }
 }
 
 /// What a payload turned out to be.
@@ -107,9 +111,7 @@ pub(crate) fn within(handshake: Handshake, body: &Val, secret: Option<&Secret>) 
         | Handshake::Zoom
         | Handshake::Sns
         | Handshake::AnalyticsSettings
-        | Handshake::Posthog => {
-            Within::Payload
-        }
+        | Handshake::Posthog => Within::Payload,
     }
 }
 

@@ -38,6 +38,11 @@ function python(environment, ...more) {
   });
 }
 
+process.on('unhandledRejection', (why) => {
+  console.error(why);
+  process.exit(1);
+});
+
 async function timed(title, work) {
   const begun = Date.now();
   const outcome = await work;
