@@ -1,5 +1,5 @@
-//! Prints what each channel costs, and what its door costs over HTTP beside a server that parses the same and throws it
-//! away.
+//! Prints what each channel costs, and what doors cost over HTTP beside a server that parses the same and throws it away:
+//! a source's, which a mapping in jq reads, and that of canonical touchpoints, which need none.
 
 use std::io::{Read as _, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -51,12 +51,14 @@ fn adapters(out: &mut impl Write) -> std::io::Result<()> {
 
 /// Segment's batches over loopback: into the log, with an fsync before each answer, and into nothing.
 fn over_http(out: &mut impl Write) -> std::io::Result<()> {
-    let bodies = bodies();
-    let bytes: usize = bodies.iter().map(String::len).sum();
+    let (bodies, canonical) = (bodies(segment), bodies(canonical));
+    let each = |bodies: &[String]| bodies.iter().map(String::len).sum::<usize>() / (REQUESTS * BATCH);
     writeln!(
         out,
-        "\n{REQUESTS} requests of {BATCH} touchpoints, {} bytes each, {AT_ONCE} at once, client and server on the same cores",
-        bytes / (REQUESTS * BATCH)
+        "\n{REQUESTS} requests of {BATCH} touchpoints ({} bytes each, Segment's {}), {AT_ONCE} at once, client and server \
+         on the same cores",
+        each(&canonical),
+        each(&bodies)
     )?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))?;
@@ -75,19 +77,28 @@ fn over_http(out: &mut impl Write) -> std::io::Result<()> {
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
     let running = musubi_serve::up(deployment.clone(), sources, any_port).map_err(std::io::Error::other)?;
     round(bare, "/", &bodies[..50]);
-    let mut told = |what: &str, address| -> std::io::Result<()> {
-        let Round { wall, processor, p50, p99 } = round(address, "/in/segment/v1/batch", &bodies);
+    let mut told = |what: &str, address, path, bodies: &[String]| -> std::io::Result<()> {
+        let Round { wall, processor, p50, p99 } = round(address, path, bodies);
         let touchpoints = (REQUESTS * BATCH) as f64;
         let (rate, cost) = (touchpoints / wall.as_secs_f64(), processor.as_secs_f64() * 1e6 / touchpoints);
         writeln!(out, "{what:<44} {rate:>9.0} touchpoints/s {cost:>6.1} CPU µs each, p50 {p50:>7.1?}, p99 {p99:>7.1?}")
     };
-    told("bare axum, parsed and thrown away", bare)?;
-    told("musubi up, durable, and stitched meanwhile", running.address())?;
-    while deployment.disk.lag().map_err(std::io::Error::other)? != [0; 3] {
-        std::thread::yield_now();
-    }
-    told("musubi up, durable, only copies to stitch", running.address())?;
-    told("bare axum again", bare)?;
+    let settled = || -> std::io::Result<()> {
+        while deployment.disk.lag().map_err(std::io::Error::other)? != [0; 3] {
+            std::thread::yield_now();
+        }
+        Ok(())
+    };
+    let (door, own, source) = (running.address(), "/v1/touchpoints", "/in/segment/v1/batch");
+    told("bare axum, canonical", bare, "/", &canonical)?;
+    told("canonical, stitched meanwhile", door, own, &canonical)?;
+    settled()?;
+    told("canonical, copies", door, own, &canonical)?;
+    settled()?;
+    told("bare axum, Segment's", bare, "/", &bodies)?;
+    told("a source of Segment's, stitched meanwhile", door, source, &bodies)?;
+    settled()?;
+    told("a source of Segment's, copies", door, source, &bodies)?;
     running.stop().map_err(std::io::Error::other)
 }
 
@@ -127,20 +138,30 @@ fn client(address: SocketAddr, path: &str, bodies: &[String], next: &AtomicUsize
     times
 }
 
-/// Requests as Segment's SDKs make them: what a shop's visitors look at.
-fn bodies() -> Vec<String> {
-    let event = |request: usize, place: usize| {
-        let (nr, visitor) = (request * BATCH + place, (request * 31 + place) % 20_000);
+/// Requests of what a shop's visitors look at.
+fn bodies(request: impl Fn(&mut dyn Iterator<Item = [usize; 2]>) -> String) -> Vec<String> {
+    let events = |nr: usize| (0..BATCH).map(move |place| [nr * BATCH + place, (nr * 31 + place) % 20_000]);
+    (0..REQUESTS).map(|nr| request(&mut events(nr))).collect()
+}
+
+/// As Segment's SDKs send them.
+fn segment(events: &mut dyn Iterator<Item = [usize; 2]>) -> String {
+    let event = |[nr, visitor]: [usize; 2]| {
+        let (moment, product) = (nr % 1_000, nr % 777);
         format!(
-            r#"{{"type":"track","event":"Product Viewed","messageId":"node-next-1775012400000-{nr:08}","anonymousId":"a1b2c3d4-{visitor:08}","userId":"user-{visitor}","timestamp":"2026-04-01T03:00:00.{:03}Z","properties":{{"product_id":"sku-{}","name":"かばん","price":12800,"currency":"JPY"}},"context":{{"library":{{"name":"@segment/analytics-node","version":"3.1.0"}},"ip":"203.0.113.7","page":{{"url":"https://shop.example/products/{}","title":"かばん"}}}}}}"#,
-            nr % 1_000,
-            nr % 777,
-            nr % 777,
+            r#"{{"type":"track","event":"Product Viewed","messageId":"node-next-1775012400000-{nr:08}","anonymousId":"a1b2c3d4-{visitor:08}","userId":"user-{visitor}","timestamp":"2026-04-01T03:00:00.{moment:03}Z","properties":{{"product_id":"sku-{product}","name":"かばん","price":12800,"currency":"JPY"}},"context":{{"library":{{"name":"@segment/analytics-node","version":"3.1.0"}},"ip":"203.0.113.7","page":{{"url":"https://shop.example/products/{product}","title":"かばん"}}}}}}"#
         )
     };
-    let request = |request| {
-        let events: Vec<String> = (0..BATCH).map(|place| event(request, place)).collect();
-        format!(r#"{{"batch":[{}],"sentAt":"2026-04-01T03:00:01Z"}}"#, events.join(","))
+    format!(r#"{{"batch":[{}],"sentAt":"2026-04-01T03:00:01Z"}}"#, events.map(event).collect::<Vec<_>>().join(","))
+}
+
+/// The same in Musubi's own form.
+fn canonical(events: &mut dyn Iterator<Item = [usize; 2]>) -> String {
+    let event = |[nr, visitor]: [usize; 2]| {
+        let (moment, product) = (nr % 1_000, nr % 777);
+        format!(
+            r#"{{"source":"own","event_id":"{nr:08}","channel":"web","type":"product_viewed","occurred_at":"2026-04-01T03:00:00.{moment:03}Z","identifiers":[{{"namespace":"user_id","value":"own-{visitor}"}},{{"namespace":"anonymous_id","value":"own-{visitor:08}"}}],"properties":{{"product_id":"sku-{product}","name":"かばん","price":12800,"currency":"JPY","page":"https://shop.example/products/{product}","title":"かばん"}}}}"#
+        )
     };
-    (0..REQUESTS).map(request).collect()
+    format!("[{}]", events.map(event).collect::<Vec<_>>().join(","))
 }
