@@ -107,6 +107,19 @@ pub enum Output {
     Gone(PersonId),
     /// The person that an identifier belongs to; none where it is forgotten.
     Identity(Identifier, Option<PersonId>),
-    /// The person that an id which is no longer live stands for; none where the id is live again or forgotten.
-    Redirect(PersonId, Option<PersonId>),
+    /// Where an id that is no longer live leads.
+    Redirect(Redirect),
+}
+
+/// Where an id that is no longer live leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// The id.
+    pub from: PersonId,
+    /// The person that it stands for; none where the id is live again or forgotten.
+    pub to: Option<PersonId>,
+    /// The version that the id has come to.
+    pub version: u64,
+    /// What caused it; none where no single record did.
+    pub cause: Option<Cause>,
 }

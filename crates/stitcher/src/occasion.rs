@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use bytes::Bytes;
-use musubi_core::change::{Cause, Output, ProfileChange};
+use musubi_core::change::{Cause, Output, Position, ProfileChange, Redirect};
 use musubi_core::person::PersonId;
 use musubi_core::profile::{Change, Field, Shown};
 use musubi_core::time::Timestamp;
@@ -41,7 +41,7 @@ impl Occasion {
         }
         let src = text.len();
         if let Some(Cause { position, .. }) = &change.cause {
-            write!(text, "{}/{}/{}", position.topic, position.partition, position.offset).expect(write);
+            write_place(position, &mut text);
         }
         let text = Bytes::from(text);
         let some = |from: usize, to: usize| (from < to).then(|| text.slice(from..to));
@@ -51,6 +51,22 @@ impl Occasion {
             version: some(person + 1, stem),
             time: some(stem, src),
             src: some(src, text.len()),
+        }
+    }
+
+    /// That of an id which leads nowhere any more, because its identifier was forgotten: no person changed by that.
+    pub(crate) fn forgotten(redirect: &Redirect) -> Self {
+        let version = Bytes::from(redirect.version.to_string());
+        let mut src = Vec::new();
+        if let Some(Cause { position, .. }) = &redirect.cause {
+            write_place(position, &mut src);
+        }
+        let src = Bytes::from(src);
+        Self {
+            stem: src.clone(),
+            version: Some(version),
+            src: Some(src).filter(|src| !src.is_empty()),
+            ..Self::default()
         }
     }
 
@@ -113,6 +129,12 @@ impl Occasions {
     pub(crate) fn get(&self, person: PersonId) -> &Occasion {
         self.find(person).unwrap_or(&self.none)
     }
+}
+
+/// A place in the log, as a text.
+fn write_place(position: &Position, text: &mut Vec<u8>) {
+    let Position { topic, partition, offset } = position;
+    write!(text, "{topic}/{partition}/{offset}").expect("bytes in memory take what is written");
 }
 
 /// When the person was seen last, as of this change: by the state that is published beside it or, where the person

@@ -7,7 +7,7 @@
 use std::io::Write as _;
 
 use bytes::Bytes;
-use musubi_core::change::{Output, ProfileChange};
+use musubi_core::change::{Output, ProfileChange, Redirect};
 use musubi_core::identifier::Identifier;
 use musubi_core::person::PersonId;
 use musubi_core::profile::Field;
@@ -61,9 +61,8 @@ impl<'a> Outbox<'a> {
         // Ends are said after what they lead to, so what has no change of its own belongs to the next.
         let near = |person: PersonId, place: usize| occasions.near(person, &outputs[place..]);
         for (place, output) in outputs.iter().enumerate() {
-            if let Output::Redirect(from, Some(to)) = output {
-                let occasion = occasions.find(*from).unwrap_or_else(|| near(*to, place));
-                self.redirect(*from, Some(*to), occasion)?;
+            if let Output::Redirect(redirect @ Redirect { from, to: Some(to), .. }) = output {
+                self.redirect(redirect, occasions.find(*from).unwrap_or_else(|| near(*to, place)))?;
             }
         }
         for (place, output) in outputs.iter().enumerate() {
@@ -81,9 +80,12 @@ impl<'a> Outbox<'a> {
                     let of = person.unwrap_or_else(|| PersonId::of(identifier.key()));
                     self.identity(identifier, *person, near(of, place))?;
                 }
-                Output::Redirect(from, None) => self.redirect(*from, None, near(*from, place))?,
+                Output::Redirect(redirect @ Redirect { from, to: None, .. }) => match occasions.find(*from) {
+                    Some(occasion) => self.redirect(redirect, occasion)?,
+                    None => self.redirect(redirect, &Occasion::forgotten(redirect))?,
+                },
                 // Said already.
-                Output::Redirect(_, Some(_)) => {}
+                Output::Redirect(Redirect { to: Some(_), .. }) => {}
             }
         }
         Ok(())
@@ -134,10 +136,10 @@ impl<'a> Outbox<'a> {
         }
     }
 
-    fn redirect(&mut self, from: PersonId, to: Option<PersonId>, occasion: &Occasion) -> Result<(), Error> {
-        let envelope = self.named(occasion, |key| write_id(key, from));
-        match to {
-            Some(to) => self.say(envelope, Event::Redirected, Some(Said::Redirect(from, Some(to)))),
+    fn redirect(&mut self, redirect: &Redirect, occasion: &Occasion) -> Result<(), Error> {
+        let envelope = self.named(occasion, |key| write_id(key, redirect.from));
+        match redirect.to {
+            Some(to) => self.say(envelope, Event::Redirected, Some(Said::Redirect(redirect.from, Some(to)))),
             None => self.say(envelope, Event::Revived, None),
         }
     }

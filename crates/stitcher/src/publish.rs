@@ -1,6 +1,6 @@
 //! Publishing: what the policy makes of the clusters that a step touched, against what was published before.
 
-use musubi_core::change::{Kind, Output, ProfileChange, Snapshot};
+use musubi_core::change::{Kind, Output, ProfileChange, Redirect, Snapshot};
 use musubi_core::cluster::{Cluster, Member, Observation, Person, Signature};
 use musubi_core::forest::Root;
 use musubi_core::identifier::Identifier;
@@ -169,7 +169,7 @@ impl<R: Reader> Machine<R> {
             }
         }
         if reshaped {
-            say_members(cluster, anchor, &mut self.effects.outputs);
+            say_members(cluster, anchor, work, &mut self.effects.outputs);
         }
         cluster.plain = true;
         cluster.stale = false;
@@ -206,7 +206,7 @@ impl<R: Reader> Machine<R> {
         self.say_changes(cluster, work, resolution, &before, &census);
         if reshaped {
             self.say_identities(cluster, resolution, &before);
-            self.say_redirects(cluster, resolution, &before, &census);
+            self.say_redirects(cluster, work, resolution, &before, &census);
             self.say_ends(cluster, work, resolution, &before, &census);
         }
         for (member, (person, shared)) in
@@ -355,7 +355,14 @@ impl<R: Reader> Machine<R> {
     }
 
     /// Where each id that is no longer live leads: always straight to a live one. A forgotten identifier's leads nowhere.
-    fn say_redirects(&mut self, cluster: &mut Cluster, resolution: &Resolution, before: &[Person], census: &Census) {
+    fn say_redirects(
+        &mut self,
+        cluster: &mut Cluster,
+        work: &Work,
+        resolution: &Resolution,
+        before: &[Person],
+        census: &Census,
+    ) {
         let id = |new: u32| id_at(cluster, resolution, new);
         let ends: Vec<(PersonId, Option<PersonId>)> = census
             .ends
@@ -374,10 +381,7 @@ impl<R: Reader> Machine<R> {
         let redirects: Vec<Option<PersonId>> =
             cluster.members.iter().zip(&resolution.person).map(|(member, person)| leads(member, *person)).collect();
         for (member, redirect) in cluster.members.iter_mut().zip(redirects) {
-            if member.redirect != redirect {
-                member.redirect = redirect;
-                self.effects.outputs.push(Output::Redirect(member.person_id(), redirect));
-            }
+            lead(member, redirect, work, &mut self.effects.outputs);
         }
     }
 }
@@ -457,7 +461,7 @@ fn nobodys(cluster: &Cluster) -> Vec<Identifier> {
 }
 
 /// Where each identifier of a cluster that is one person belongs now, and where its own id leads.
-fn say_members(cluster: &mut Cluster, anchor: u32, outputs: &mut Vec<Output>) {
+fn say_members(cluster: &mut Cluster, anchor: u32, work: &Work, outputs: &mut Vec<Output>) {
     let person = cluster.member(anchor).person_id();
     for member in &mut cluster.members {
         if member.person.is_none() {
@@ -468,10 +472,16 @@ fn say_members(cluster: &mut Cluster, anchor: u32, outputs: &mut Vec<Output>) {
     for member in &mut cluster.members {
         let own = member.person_id();
         let redirect = (own != person && member.version > 0).then_some(person);
-        if member.redirect != redirect {
-            member.redirect = redirect;
-            outputs.push(Output::Redirect(own, redirect));
-        }
+        lead(member, redirect, work, outputs);
+    }
+}
+
+/// Notes where the id of a member leads, and says it where that is news.
+fn lead(member: &mut Member, to: Option<PersonId>, work: &Work, outputs: &mut Vec<Output>) {
+    if member.redirect != to {
+        member.redirect = to;
+        let (from, version, cause) = (member.person_id(), member.version, work.cause.clone());
+        outputs.push(Output::Redirect(Redirect { from, to, version, cause }));
     }
 }
 

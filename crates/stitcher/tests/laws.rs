@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use mesh::{Arrival, Mesh, oracle};
-use musubi_core::change::{Kind, Output};
+use musubi_core::change::{Kind, Output, Redirect};
 use musubi_core::directive::{Directive, Order};
 use musubi_core::policy::Policy;
 use musubi_core::profile::{self, Field, Shown};
@@ -314,10 +314,10 @@ impl Consumer {
                 Output::Identity(identifier, None) => {
                     consumer.identities.remove(identifier.text());
                 }
-                Output::Redirect(from, Some(to)) => {
+                Output::Redirect(Redirect { from, to: Some(to), .. }) => {
                     consumer.redirects.insert(from.to_string(), to.to_string());
                 }
-                Output::Redirect(from, None) => {
+                Output::Redirect(Redirect { from, to: None, .. }) => {
                     consumer.redirects.remove(&from.to_string());
                 }
             }

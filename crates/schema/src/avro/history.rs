@@ -63,7 +63,7 @@ fn a_kept_version_is_the_one_that_was_kept() {
     expect![[r#"
         touchpoints.1 f7ee982fe0334b04 6e155a48182e8fa3
         directives.1 c184d611b36b4552 260afea3abe7222b
-        profile-changes.1 fcfc853ba331c84b e7c6b246bbe68cba
+        profile-changes.1 fcfc853ba331c84b 2ce6ec0dff307704
         profiles.1 f6bf165b62b19339 bd12c35c830d273f
         identity-map.1 592e247598a01da5 e7980a0a3ab72e91
         redirects.1 0d67728fe5d0feb2 aca8538e6665b198
