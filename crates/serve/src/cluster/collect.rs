@@ -82,6 +82,14 @@ impl Collecting {
     /// [`Error::Panicked`], [`Error::System`].
     pub fn until_told(self) -> Result<(), Error> {
         self.runtime.block_on(told(self.phases.subscribe()))?;
+        self.stop()
+    }
+
+    /// Answers what is on its way and ends.
+    ///
+    /// # Errors
+    /// [`Error::Panicked`].
+    pub fn stop(self) -> Result<(), Error> {
         advance(&self.phases, Phase::Closing);
         let closed = self.doors.join().map_err(|_| Error::Panicked("doors"));
         self.runtime.shutdown_background();
