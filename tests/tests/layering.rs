@@ -18,7 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("store", &["core"]),
     ("stitcher", &["core", "schema", "store", "log"]),
     ("simulator", &["core", "schema", "store", "log", "stitcher"]),
-    ("serve", &["core", "schema", "store", "log", "stitcher"]),
+    ("serve", &["core", "schema", "channels", "store", "log", "stitcher"]),
     ("cli", EVERYBODY),
     ("tests", EVERYBODY_AND_THE_BROKER),
     ("benches", EVERYBODY_AND_THE_BROKER),

@@ -45,11 +45,14 @@ pub struct Outcome {
     pub taken: Taken,
     /// An address that the sender wants to be fetched before it sends anything (Amazon SNS).
     pub confirm: Option<String>,
+    /// Whether the request showed what the source asks for, a key or a signature. What did not is a stranger's, of which
+    /// nobody should keep more than a little.
+    pub proven: bool,
 }
 
 impl Outcome {
     pub(crate) fn of(answer: Answer) -> Self {
-        Self { answer, taken: Taken::default(), confirm: None }
+        Self { answer, taken: Taken::default(), confirm: None, proven: true }
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Settings {
     pub name: String,
     /// How the source speaks: one of [`crate::presets`]. Without it, `webhook`.
     pub preset: Option<String>,
+    /// The path of the source's address, such as `/shop`; `/` takes what no other address does. Without it, `/in/NAME`.
+    pub path: Option<String>,
     /// A mapping to use in the preset's place: the path of a `.jq` file.
     pub mapping: Option<PathBuf>,
     /// The channel of touchpoints for which the mapping names none. Without it, the preset's.

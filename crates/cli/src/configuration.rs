@@ -2,6 +2,8 @@
 //!
 //! A setting `key` of section `[section]` is `MUSUBI_SECTION_KEY` in the environment and `--set section.key=value` as a
 //! flag. A property of librdkafka, whose names have dots, is `MUSUBI_KAFKA_PROPERTY_SASL_PASSWORD` for `sasl.password`.
+//! Sources are tables of the file alone, `[[source]]`, each with all that [`musubi_channels::Settings`] knows; they say
+//! where secrets are kept, and hold none.
 
 mod contract;
 
@@ -12,9 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use musubi_channels::{Settings, Source};
 use musubi_log::kafka::Protocol;
 use musubi_serve::cluster::{self, Cluster};
-use musubi_serve::{Key, KeyOrigin};
+use musubi_serve::{Key, KeyOrigin, Sources};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -44,7 +47,7 @@ pub(crate) struct Flags {
 }
 
 /// All that is configured.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Configuration {
     pub(crate) rules: Rules,
@@ -53,6 +56,36 @@ pub(crate) struct Configuration {
     pub(crate) schemas: Schemas,
     pub(crate) stitch: Stitch,
     pub(crate) collect: Collect,
+    #[serde(rename = "source", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) sources: Vec<SourceTable>,
+}
+
+/// A `[[source]]` as it stands in the file, and known to be one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Table")]
+pub(crate) struct SourceTable(Table);
+
+impl TryFrom<Table> for SourceTable {
+    type Error = toml::de::Error;
+
+    fn try_from(table: Table) -> Result<Self, Self::Error> {
+        Settings::deserialize(table.clone())?;
+        Ok(Self(table))
+    }
+}
+
+impl SourceTable {
+    /// What it says.
+    fn settings(&self) -> Result<Settings> {
+        Settings::deserialize(self.0.clone()).context("a source")
+    }
+}
+
+/// The sources of a file, read for their errors alone.
+#[derive(Deserialize)]
+struct OnlySources {
+    #[serde(default, rename = "source")]
+    _sources: Vec<Settings>,
 }
 
 /// What rules the deployment.
@@ -60,9 +93,9 @@ pub(crate) struct Configuration {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Rules {
     /// The policy file; else the recommended policy.
-    policy: Option<PathBuf>,
+    pub(crate) policy: Option<PathBuf>,
     /// A file with the deployment's secret; else `MUSUBI_KEY`.
-    key_file: Option<PathBuf>,
+    pub(crate) key_file: Option<PathBuf>,
 }
 
 /// How the cluster is met.
@@ -185,8 +218,17 @@ impl Flags {
 fn read(path: &Path) -> Result<Table> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     // Parsed once for its errors alone: they name the line, which is no longer known when the environment is laid above.
-    toml::from_str::<Configuration>(&text).with_context(|| format!("`{}`", path.display()))?;
-    text.parse().with_context(|| format!("`{}`", path.display()))
+    let said = |why: toml::de::Error| anyhow!(at_line(path, &text, &why));
+    toml::from_str::<OnlySources>(&text).map_err(said)?;
+    toml::from_str::<Configuration>(&text).map_err(said)?;
+    text.parse().map_err(said)
+}
+
+/// An error with its line and without what stands there, which may be a password.
+fn at_line(path: &Path, text: &str, why: &toml::de::Error) -> String {
+    let before = why.span().and_then(|span| text.get(..span.start));
+    let line = before.map(|before| format!(", line {}", before.matches('\n').count() + 1)).unwrap_or_default();
+    format!("`{}`{line}: {}", path.display(), why.message())
 }
 
 /// Lays the variables of the environment that name a section above the file.
@@ -275,6 +317,35 @@ impl Configuration {
         })
     }
 
+    /// The settings of every source.
+    ///
+    /// # Errors
+    /// None in practice: they were read before.
+    pub(crate) fn source_settings(&self) -> Result<Vec<Settings>> {
+        self.sources.iter().map(SourceTable::settings).collect()
+    }
+
+    /// One source by its name, made ready: its secrets fetched, its mapping read.
+    ///
+    /// # Errors
+    /// Where there is no such source, or it cannot stand.
+    #[allow(dead_code, reason = "`musubi ingest` begins with it")]
+    pub(crate) fn source(&self, name: &str) -> Result<Source> {
+        let settings = self.source_settings()?;
+        let names: Vec<String> = settings.iter().map(|settings| format!("`{}`", settings.name)).collect();
+        let found = settings.into_iter().find(|settings| settings.name == name);
+        let found = found.ok_or_else(|| anyhow!("wanted one of the sources {}, found `{name}`", names.join(", ")))?;
+        Ok(musubi_serve::open_source(found)?)
+    }
+
+    /// Every source, made ready.
+    ///
+    /// # Errors
+    /// Where one of them cannot stand, or two share a name or a path.
+    pub(crate) fn all_sources(&self) -> Result<Sources> {
+        Ok(Sources::open(self.source_settings()?)?)
+    }
+
     /// What is in force, as a `musubi.toml` with secrets masked.
     ///
     /// # Errors
@@ -336,6 +407,35 @@ mod tests {
         let found = laid(file, &[("MUSUBI_SCHEMAS_PASSWORD", "hush")]);
         let shown = found.and_then(|found| found.masked()).expect("a configuration");
         assert!(!shown.contains("hush") && shown.contains("/ca"), "{shown}");
+    }
+
+    #[test]
+    fn sources_are_read_and_shown_as_they_stand() {
+        let file = "[[source]]\nname = \"line\"\npreset = \"line\"\nsecret = { env = \"LINE_SECRET\" }\n\
+                    [[source]]\nname = \"shop\"\nopen = true\nrate_limit = { per_second = 5, burst = 9 }\n";
+        let found = laid(file, &[]).expect("a configuration");
+        let names: Vec<String> =
+            found.source_settings().expect("settings").into_iter().map(|settings| settings.name).collect();
+        assert_eq!(names, ["line", "shop"]);
+        let shown = found.masked().expect("a configuration");
+        assert_eq!(toml::from_str::<Configuration>(&shown).expect("a configuration"), found);
+        assert!(shown.contains("LINE_SECRET"), "{shown}");
+        assert!(found.source("till").is_err_and(|why| why.to_string().contains("`line`, `shop`")));
+    }
+
+    #[test]
+    fn a_wrong_source_is_named_with_its_line_and_no_secret_is_repeated() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("musubi.toml");
+        for (text, wanted) in [
+            ("[rules]\n[[source]]\nname = \"a\"\nkey = \"hunter2\"\n", "line 4"),
+            ("[[source]]\nname = \"a\"\nchanel = \"hunter2\"\n", "chanel"),
+            ("[kafka.properties]\n\"sasl.password\" = \"hunter2\n", "line 2"),
+        ] {
+            std::fs::write(&path, text).expect("written");
+            let told = format!("{:#}", read(&path).expect_err("it is wrong"));
+            assert!(told.contains(wanted) && !told.contains("hunter2"), "{told}");
+        }
     }
 
     #[test]

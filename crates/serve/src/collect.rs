@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::time::Instant;
 
 use musubi_core::time::Timestamp;
+use musubi_core::touchpoint::Touchpoint;
 use musubi_log::{Append, Record};
 use musubi_schema::{Malformed, Parser, Quarantined, avro};
 use musubi_stitcher::topics::{QUARANTINE, TOUCHPOINTS, partition_of};
@@ -126,6 +127,11 @@ pub(crate) fn take_in(entrance: &Entrance, metrics: &Metrics, door: Door, items:
 fn touchpoint(entrance: &Entrance, parser: &mut Parser, item: &[u8], now: Timestamp) -> Result<Append, Refusal> {
     let mut touchpoint = parser.parse_touchpoint(item)?;
     touchpoint.received_at.get_or_insert(now);
+    append(entrance, &touchpoint, now)
+}
+
+/// The record of a touchpoint that has its time of receipt.
+pub(crate) fn append(entrance: &Entrance, touchpoint: &Touchpoint, now: Timestamp) -> Result<Append, Refusal> {
     let identifiers = entrance.policy.identify(&touchpoint.identifiers, &entrance.key).map_err(|rejection| Aside {
         reason: rejection.reason(),
         detail: format!("of {} identifiers sent", touchpoint.identifiers.len()),
@@ -133,7 +139,7 @@ fn touchpoint(entrance: &Entrance, parser: &mut Parser, item: &[u8], now: Timest
         event_id: Some(touchpoint.event_id.as_ref().to_owned()),
     })?;
     let strongest = &identifiers.kept[0];
-    let record = encode(strongest.text(), &avro::Record::Touchpoint(&touchpoint), now)?;
+    let record = encode(strongest.text(), &avro::Record::Touchpoint(touchpoint), now)?;
     Ok(Append { topic: TOUCHPOINTS, partition: strongest.owner(entrance.partitions), record })
 }
 

@@ -23,6 +23,7 @@ mod metrics;
 mod problem;
 mod routes;
 mod running;
+mod sources;
 mod stitcher;
 mod tail;
 
@@ -32,4 +33,5 @@ pub use error::Error;
 pub use key::{DEVELOPMENT_SECRET, Key, KeyOrigin};
 pub use lookup::Found;
 pub use running::{Running, Stopper, up};
+pub use sources::{SourceError, Sources, open_settings, open_source};
 pub use tail::{From, Tail};

@@ -9,6 +9,12 @@
 //! | `musubi_messages_total` | | messages between partitions |
 //! | `musubi_alerts_total` | | resolutions of clusters above `max_cluster` |
 //! | `musubi_turn_seconds`, `musubi_append_seconds` | | time of a stitcher's turn, and of an append at the door |
+//! | `musubi_source_touchpoints_total` | `source` | touchpoints that a source sent and the log has |
+//! | `musubi_source_set_aside_total` | `source`, `reason` | what went to the quarantine |
+//! | `musubi_source_refused_total` | `source`, `reason` | requests that were told to come again, or failed |
+//! | `musubi_source_not_kept_total` | `source`, `reason` | what strangers sent in a source's name beyond what is kept of them |
+//! | `musubi_source_seconds` | `source` | from a request that was read to its answer |
+//! | `musubi_source_last_seconds` | `source` | when a source last sent a touchpoint, in seconds since 1970 |
 //! | `musubi_restoring_records` | `partition` | records of a partition's changelog that are still to be restored |
 //! | `musubi_lag_records` | `topic` | records that are still to be stitched |
 
@@ -89,6 +95,42 @@ impl Metrics {
         });
     }
 
+    /// A request of a source that was answered, and the reasons of what was set aside.
+    pub(crate) fn received<'a>(&self, received: &Received<'_>, reasons: impl Iterator<Item = &'a str>) {
+        let source = received.source.to_owned();
+        with_local_recorder(&self.recorder, || {
+            counter!("musubi_source_touchpoints_total", "source" => source.clone())
+                .increment(received.touchpoints as u64);
+            histogram!("musubi_source_seconds", "source" => source.clone()).record(received.took);
+            for reason in reasons {
+                let reason = label(reason);
+                counter!("musubi_source_set_aside_total", "source" => source.clone(), "reason" => reason.clone())
+                    .increment(1);
+                counter!("musubi_quarantined_total", "reason" => reason).increment(1);
+            }
+            if received.touchpoints > 0 {
+                let now = crate::clock::milliseconds(crate::clock::now());
+                gauge!("musubi_source_last_seconds", "source" => source).set((now / 1_000) as f64);
+            }
+        });
+        self.touchpoints("accepted", received.touchpoints as u64);
+    }
+
+    /// A request of a source that was told to come again, or failed.
+    pub(crate) fn refused(&self, source: &str, reason: &'static str) {
+        with_local_recorder(&self.recorder, || {
+            counter!("musubi_source_refused_total", "source" => source.to_owned(), "reason" => reason).increment(1);
+        });
+    }
+
+    /// What a stranger sent in the name of a source, and was not kept.
+    pub(crate) fn not_kept(&self, source: &str, reason: &str) {
+        with_local_recorder(&self.recorder, || {
+            counter!("musubi_source_not_kept_total", "source" => source.to_owned(), "reason" => label(reason))
+                .increment(1);
+        });
+    }
+
     /// A turn of the stitcher.
     pub(crate) fn turned(&self, turn: &Turn, took: Duration) {
         self.touchpoints("taken", turn.taken);
@@ -109,6 +151,20 @@ impl Metrics {
             }
         });
     }
+}
+
+/// What a request of a source came to.
+pub(crate) struct Received<'a> {
+    pub(crate) source: &'a str,
+    pub(crate) touchpoints: usize,
+    pub(crate) took: Duration,
+}
+
+/// A reason as a label. Mappings can give any, and a label with many values is a burden on whoever keeps them.
+fn label(reason: &str) -> String {
+    const LONGEST: usize = 40;
+    let is_word = reason.len() <= LONGEST && reason.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    if is_word { reason.to_owned() } else { "other".to_owned() }
 }
 
 fn kind(output: &Output) -> &'static str {

@@ -46,6 +46,26 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, reason, detail)
     }
 
+    /// The log does not take it now: come again soon.
+    pub(crate) fn try_later(why: &dyn std::fmt::Display) -> Self {
+        Self { retry_after: Some(1), ..Self::unavailable("log-unavailable", why.to_string()) }
+    }
+
+    /// The body took too long, which a sender may do better the next time.
+    pub(crate) fn slow_body() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "slow-body", "the body did not come in time".into())
+    }
+
+    /// The body broke off. Whoever is still there to hear it may try again.
+    pub(crate) fn broken_body(why: &dyn std::fmt::Display) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "broken-body", why.to_string())
+    }
+
+    /// Why, in one of a few words.
+    pub(crate) const fn reason(&self) -> &'static str {
+        self.reason
+    }
+
     /// Something of ours failed.
     pub(crate) fn failed(why: &dyn std::fmt::Display) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", why.to_string())

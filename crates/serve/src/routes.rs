@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -44,6 +44,7 @@ pub(crate) struct Doors {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) tails: AtomicUsize,
+    pub(crate) sources: Arc<crate::sources::Door>,
 }
 
 type Shared = State<Arc<Doors>>;
@@ -60,14 +61,21 @@ pub(crate) fn router(doors: Arc<Doors>) -> Router {
         .route("/v1/fingerprint", get(fingerprint))
         .route("/healthz", get(health))
         .route("/metrics", get(metrics))
-        .fallback(nowhere)
+        .fallback(source)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(body::MOST_BYTES))
         .with_state(doors)
 }
 
-async fn nowhere(uri: Uri) -> Problem {
-    Problem::not_found("no-such-route", format!("nothing is served at `{}`", uri.path()))
+/// What is no route may be the address of a source.
+async fn source(State(doors): Shared, request: Request) -> Response {
+    let path = request.uri().path().to_owned();
+    doors.sources.answer(request).await.unwrap_or_else(|| nowhere(&path).into_response())
+}
+
+/// The answer where nothing is.
+pub(crate) fn nowhere(path: &str) -> Problem {
+    Problem::not_found("no-such-route", format!("nothing is served at `{path}`"))
 }
 
 async fn wrong_method(uri: Uri) -> Problem {
@@ -95,16 +103,17 @@ async fn directives(State(doors): Shared, body: Result<Bytes, BytesRejection>) -
 async fn take_in(doors: Arc<Doors>, door: Door, body: Result<Bytes, BytesRejection>) -> Result<Json<Receipt>, Problem> {
     let body = body::whole(body)?;
     let receipt = blocking(doors, move |doors| {
-        check_lag(doors)?;
+        check_lag(&doors.deployment)?;
         let body = body::unpack(&body)?;
         collect::take_in(&doors.deployment.entrance(), &doors.metrics, door, &body::items(&body)?)
     });
     receipt.await.map(Json)
 }
 
-fn check_lag(doors: &Doors) -> Result<(), Problem> {
-    let lag: u64 = doors.deployment.disk.lag()?.iter().sum();
-    let most = doors.deployment.options.max_lag;
+/// Asks senders to wait while too much is still to be stitched.
+pub(crate) fn check_lag(deployment: &Deployment) -> Result<(), Problem> {
+    let lag: u64 = deployment.disk.lag()?.iter().sum();
+    let most = deployment.options.max_lag;
     if lag <= most {
         return Ok(());
     }

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::metrics::Metrics;
 use crate::routes::{self, Doors};
+use crate::sources::{Door, Sources};
 use crate::stitcher::{Phase, Phases, advance, maintain, stitch};
 use crate::{Deployment, Error};
 
@@ -45,22 +46,28 @@ impl Stopper {
     }
 }
 
-/// Starts the stitcher of a deployment and opens the doors at `listen`, of which port 0 is any that is free.
+/// Starts the stitcher of a deployment and opens its doors and those of its sources at `listen`, of which port 0 is any
+/// that is free.
 ///
 /// # Errors
 /// [`Error::Listen`] and [`Error::System`].
-pub fn up(deployment: Deployment, listen: SocketAddr) -> Result<Running, Error> {
+pub fn up(deployment: Deployment, sources: Sources, listen: SocketAddr) -> Result<Running, Error> {
     let metrics = Arc::new(Metrics::new().map_err(std::io::Error::other)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("door").build()?;
     let refused = |why| Error::Listen { address: listen, why };
     let listener = runtime.block_on(TcpListener::bind(listen)).map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
     let phases = Arc::new(watch::Sender::new(Phase::Open));
+    let is_open = {
+        let deployment = deployment.clone();
+        Box::new(move || routes::check_lag(&deployment))
+    };
     let router = routes::router(Arc::new(Doors {
         deployment: deployment.clone(),
         metrics: Arc::clone(&metrics),
         phase: phases.subscribe(),
         tails: AtomicUsize::new(0),
+        sources: Arc::new(Door::new(sources, deployment.entrance(), Arc::clone(&metrics), is_open)),
     }));
     runtime.spawn(maintain(deployment.clone(), Arc::clone(&metrics), phases.subscribe()));
     let stitcher = {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use musubi_core::policy::Policy;
-use musubi_serve::{Census, Deployment, Disk, Error, Key, Options, Running, up};
+use musubi_serve::{Census, Deployment, Disk, Error, Key, Options, Running, Sources, up};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use ureq::Agent;
@@ -59,7 +59,7 @@ impl Fixture {
         let deployment =
             Deployment::open(directory.path(), policy(), key, Some(3), options).expect("the directory opens");
         let any_port = "127.0.0.1:0".parse().expect("an address");
-        let running = up(deployment, any_port).expect("the doors open");
+        let running = up(deployment, Sources::default(), any_port).expect("the doors open");
         let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
         let base = format!("http://{}", running.address());
         Self { running: Some(running), agent: config.build().new_agent(), base, directory }

@@ -156,7 +156,8 @@ impl Source {
         }
         let unpacked = match body::unpack(request.body, self.settings.max_body) {
             Ok(unpacked) => unpacked,
-            Err(fault) => return self.unreadable(fault, request),
+            // A key may stand in what cannot be unpacked; a signature was checked.
+            Err(fault) => return Outcome { proven: self.is_signed_or_open(), ..self.unreadable(fault, request) },
         };
         let body = body::read(&unpacked, self.preset.form);
         if !self.has_key(request, body.as_ref().ok()) {
@@ -230,6 +231,11 @@ impl Source {
         }
     }
 
+    /// What the sender is to be told where it wants to know how much was taken: for callers who set more aside.
+    pub fn receipt(&self, taken: &Taken) -> Option<Answer> {
+        (self.preset.reply == Reply::Receipt).then(|| receipt(taken))
+    }
+
     fn check_signature(&self, request: &Request<'_>) -> Result<(), signature::Unsigned> {
         let mut url = self.settings.public_url.clone().unwrap_or_default();
         if !request.query.is_empty() {
@@ -244,6 +250,10 @@ impl Source {
             Some(key) => auth::has_key(request, body, key, self.settings.key_header.as_deref()) || self.is_meta_event(),
             None => self.scheme != Scheme::None || self.settings.open,
         }
+    }
+
+    fn is_signed_or_open(&self) -> bool {
+        self.scheme != Scheme::None || (self.settings.open && self.secrets.key.is_none())
     }
 
     /// Meta's key is the word of its handshake; its events are signed and do not bring it.
@@ -266,7 +276,8 @@ impl Source {
             ("method", text(request.method)),
         ]);
         let taken = self.take_payload(payload, request.received_at, request.body);
-        Outcome { answer: self.answer(request, &taken), taken, confirm: None }
+        let answer = self.answer(request, &taken);
+        Outcome { taken, ..Outcome::of(answer) }
     }
 
     /// Cuts a payload into items and maps each.
@@ -398,7 +409,7 @@ impl Source {
         let answer =
             if status == 200 { success(self.preset.reply, request.method) } else { Answer::json(status, body) };
         let taken = self.only(self.aside_whole(reason, detail, request.body));
-        Outcome { taken, ..Outcome::of(answer) }
+        Outcome { taken, proven: false, ..Outcome::of(answer) }
     }
 
     /// What cannot be read comes no better the next time: it is set aside, and the sender told that it was taken, so that

@@ -11,7 +11,7 @@ use crate::output;
 
 /// Take touchpoints and directives in over HTTP, onto a cluster's topics.
 ///
-/// It answers 200 when the cluster has what was sent on every copy that must have it.
+/// Each `[[source]]` of the configuration is taken in at an address of its own, `/in/NAME` or its `path`. It answers 200 when the cluster has what was sent on every copy that must have it.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -21,7 +21,8 @@ pub(crate) struct Args {
 /// Collects until it is told to stop.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let configuration = args.flags.read()?;
-    let collecting = musubi_serve::cluster::collect(&configuration.contracted()?, configuration.collect.listen)?;
+    let (cluster, sources) = (configuration.contracted()?, configuration.all_sources()?);
+    let collecting = musubi_serve::cluster::collect(&cluster, sources, configuration.collect.listen)?;
     let mut out = output::stdout();
     writeln!(out, "{}", json!({ "listening": collecting.address().to_string() }))?;
     out.flush()?;

@@ -86,7 +86,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let policy = Arc::new(Policy::recommended());
     let deployment = Deployment::open(data, policy, Key::development().key, None, Options::default())?;
     let disk = deployment.disk.clone();
-    let running = musubi_serve::up(deployment, args.listen)?;
+    let running = musubi_serve::up(deployment, musubi_serve::Sources::default(), args.listen)?;
     let show = Show { disk, address: running.address(), stopper: running.stopper() };
     let stopper = running.stopper();
     let thread = std::thread::Builder::new().name("demo".into()).spawn(move || {

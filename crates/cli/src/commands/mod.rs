@@ -7,6 +7,7 @@ mod explain;
 mod fingerprint;
 mod generate;
 mod lag;
+mod map;
 pub(crate) mod policy;
 mod reach;
 mod rebuild;
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Fingerprint(fingerprint::Args),
     Stitch(stitch::Args),
     Collect(collect::Args),
+    Map(map::Args),
     Topics(topics::Args),
     Lag(lag::Args),
     Config(config::Args),
@@ -60,6 +62,7 @@ impl Command {
             Self::Fingerprint(args) => fingerprint::run(args),
             Self::Stitch(args) => stitch::run(&args),
             Self::Collect(args) => collect::run(&args),
+            Self::Map(args) => map::run(args),
             Self::Topics(args) => topics::run(&args),
             Self::Lag(args) => lag::run(&args),
             Self::Config(args) => config::run(&args),

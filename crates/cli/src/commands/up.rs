@@ -7,15 +7,20 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use musubi_serve::{Deployment, Key, KeyOrigin, Options};
+use musubi_serve::{Deployment, Key, KeyOrigin, Options, Sources};
 
 use crate::commands::policy;
+use crate::configuration::{Configuration, Flags};
 use crate::output;
 
 /// Take touchpoints in over HTTP, stitch them, and answer who is who: everything in one process.
 ///
 /// Once it listens it says where, as one JSON line on stdout. It ends on ctrl-c or SIGTERM, after what it took in is
 /// stitched. Killed, it goes on where it was when it is started again: nothing that was answered with 200 is lost.
+///
+/// Each `[[source]]` of the configuration is taken in at an address of its own, `/in/NAME` or its `path`. Without any,
+/// and as long as it listens to this machine alone, every preset can be tried at `/in/PRESET`, without keys and
+/// signatures. Of the rest of the configuration, `[rules]` counts here.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Where the log and the state are; made where there is nothing.
@@ -26,6 +31,8 @@ pub(crate) struct Args {
     listen: SocketAddr,
     #[command(flatten)]
     rules: Rules,
+    #[command(flatten)]
+    flags: Flags,
     /// How many partitions a fresh directory gets, for life; else 4.
     #[arg(long, value_name = "N")]
     partitions: Option<u32>,
@@ -58,16 +65,38 @@ impl Rules {
     }
 }
 
+/// The configured sources; without any, and where nobody else can reach them, all presets.
+fn sources(configuration: &Configuration, listen: SocketAddr) -> Result<Sources> {
+    let sources = configuration.all_sources()?;
+    Ok(if sources.is_empty() && listen.ip().is_loopback() { Sources::to_try()? } else { sources })
+}
+
+/// Where sources are taken in, for a person to read.
+fn doors(sources: &Sources, configuration: &Configuration) -> String {
+    if configuration.sources.is_empty() {
+        return if sources.is_empty() { String::new() } else { "to try: every preset, open, at `/in/PRESET`\n".into() };
+    }
+    sources.iter().map(|(path, source)| format!("source `{}` at `{path}/`\n", source.settings().name)).collect()
+}
+
 /// Serves until it is told to stop.
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
-    let deployment = args.rules.open(&args.data, args.partitions)?;
+    let configuration = args.flags.read()?;
+    let configured = configuration.rules.clone();
+    let rules = Rules {
+        policy: args.rules.policy.or(configured.policy),
+        key_file: args.rules.key_file.or(configured.key_file),
+    };
+    let sources = sources(&configuration, args.listen)?;
+    let deployment = rules.open(&args.data, args.partitions)?;
     let (version, partitions) = (Arc::clone(&deployment.policy.version), deployment.disk.partitions);
-    let running = musubi_serve::up(deployment, args.listen)?;
+    let running = musubi_serve::up(deployment, sources.clone(), args.listen)?;
     let address = running.address();
-    writeln!(
+    write!(
         std::io::stderr(),
-        "musubi serves `{}` at http://{address} ({partitions} partitions, policy {version}); ctrl-c ends it",
-        args.data.display()
+        "musubi serves `{}` at http://{address} ({partitions} partitions, policy {version}); ctrl-c ends it\n{}",
+        args.data.display(),
+        doors(&sources, &configuration)
     )?;
     let mut out = output::stdout();
     writeln!(out, "{}", serde_json::json!({ "listening": address.to_string() })).and_then(|()| out.flush())?;

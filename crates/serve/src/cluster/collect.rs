@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -21,7 +21,9 @@ use crate::collect::{Door, Receipt};
 use crate::entrance::Entrance;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
+use crate::routes::nowhere;
 use crate::running::{serve, spawn, told};
+use crate::sources::{self, Sources};
 use crate::stitcher::{Phase, Phases, advance};
 use crate::{Error, body, collect as door};
 
@@ -35,14 +37,15 @@ pub struct Collecting {
 
 struct Doors {
     entrance: Entrance,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
+    sources: Arc<sources::Door>,
 }
 
-/// Opens the doors of a collector at `listen`. It answers 200 when every replica that must have it has what was sent.
+/// Opens the doors of a collector and those of its sources at `listen`. It answers 200 when every replica that must have it has what was sent.
 ///
 /// # Errors
 /// [`Error::Topics`], [`Error::Log`], [`Error::Listen`].
-pub fn collect(cluster: &Cluster, listen: SocketAddr) -> Result<Collecting, Error> {
+pub fn collect(cluster: &Cluster, sources: Sources, listen: SocketAddr) -> Result<Collecting, Error> {
     cluster.check()?;
     let entrance = Entrance {
         policy: Arc::clone(&cluster.policy),
@@ -51,13 +54,16 @@ pub fn collect(cluster: &Cluster, listen: SocketAddr) -> Result<Collecting, Erro
         log: Arc::new(Edge::open(&cluster.settings)?),
         persons: None,
     };
-    let metrics = Metrics::new().map_err(std::io::Error::other)?;
+    let metrics = Arc::new(Metrics::new().map_err(std::io::Error::other)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("door").build()?;
     let refused = |why| Error::Listen { address: listen, why };
     let listener = runtime.block_on(TcpListener::bind(listen)).map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
     let phases = Arc::new(watch::Sender::new(Phase::Open));
-    let router = router(Arc::new(Doors { entrance, metrics }));
+    // What waits in a cluster is no burden on this process; where the cluster takes nothing, appends fail.
+    let is_open = Box::new(|| Ok(()));
+    let sources = Arc::new(sources::Door::new(sources, entrance.clone(), Arc::clone(&metrics), is_open));
+    let router = router(Arc::new(Doors { entrance, metrics, sources }));
     let (handle, phase) = (runtime.handle().clone(), phases.subscribe());
     let doors = spawn("doors", move || handle.block_on(serve(listener, router, phase)))?;
     Ok(Collecting { phases, runtime, address, doors })
@@ -88,6 +94,7 @@ fn router(doors: Arc<Doors>) -> Router {
         .route("/v1/directives", post(directives))
         .route("/healthz", get(|| async { Json(json!({ "status": "ok" })) }))
         .route("/metrics", get(metrics))
+        .fallback(source)
         .layer(DefaultBodyLimit::max(body::MOST_BYTES))
         .with_state(doors)
 }
@@ -113,6 +120,11 @@ async fn take_in(doors: Arc<Doors>, door: Door, body: Result<Bytes, BytesRejecti
         door::take_in(&doors.entrance, &doors.metrics, door, &body::items(&body)?)
     });
     taken.await.unwrap_or_else(|why| Err(Problem::failed(&why))).map(Json)
+}
+
+async fn source(State(doors): State<Arc<Doors>>, request: Request) -> Response {
+    let path = request.uri().path().to_owned();
+    doors.sources.answer(request).await.unwrap_or_else(|| nowhere(&path).into_response())
 }
 
 async fn metrics(State(doors): State<Arc<Doors>>) -> Response {
