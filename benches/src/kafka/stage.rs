@@ -128,7 +128,7 @@ impl Stage {
     pub(crate) fn append(&self, parser: &mut Parser, line: &[u8]) -> Option<Append> {
         let mut touchpoint = parser.parse_touchpoint(line).ok()?;
         touchpoint.received_at.get_or_insert(touchpoint.occurred_at);
-        let identifiers = self.cluster.policy.identify(&touchpoint.identifiers, &self.cluster.key).ok()?;
+        let identifiers = self.cluster.policy.identify(&touchpoint, &self.cluster.key).ok()?;
         let strongest = identifiers.kept.first()?;
         let mut value = Vec::new();
         avro::Record::Touchpoint(&touchpoint).encode(&mut value).ok()?;
@@ -151,7 +151,9 @@ impl Stage {
             format!("stitch.batch={}", self.cluster.batch),
             format!("stitch.data={}", self.state.path().display()),
         ];
-        values.iter().for_each(|value| drop(command.args(["--set", value])));
+        for value in values {
+            command.args(["--set", &value]);
+        }
         Ok(command)
     }
 

@@ -10,7 +10,7 @@ use musubi_stitcher::topics::{QUARANTINE, partition_of};
 use serde::Deserialize;
 
 use crate::clock;
-use crate::collect::{Receipt, encode};
+use crate::collect::Receipt;
 use crate::entrance::Entrance;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
@@ -63,6 +63,6 @@ fn append(entrance: &Entrance, said: &Said, now: Timestamp) -> Result<Append, Pr
         original: &original,
     };
     let key = said.source.as_deref().unwrap_or_default();
-    let record = encode(key, &avro::Record::Quarantined(&quarantined), now)?;
+    let record = entrance.record(key, &avro::Record::Quarantined(&quarantined), now)?;
     Ok(Append { topic: QUARANTINE, partition: partition_of(key, entrance.partitions), record })
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use musubi_channels::Taken;
 use musubi_log::Append;
-use musubi_log::kafka::Edge;
 use musubi_schema::Parser;
 
 use crate::cluster::Cluster;
@@ -50,10 +49,7 @@ impl Outlet {
     /// # Errors
     /// [`Error::Topics`], [`Error::Log`].
     pub fn of_cluster(cluster: &Cluster) -> Result<Self, Error> {
-        cluster.check()?;
-        let log = Arc::new(Edge::open(&cluster.settings)?);
-        let (policy, key) = (Arc::clone(&cluster.policy), cluster.key.clone());
-        Ok(Self { entrance: Entrance { policy, key, partitions: cluster.settings.partitions, log, persons: None } })
+        Ok(Self { entrance: cluster.entrance()? })
     }
 
     /// Puts touchpoints on their topic and what was set aside into the quarantine, with the file and the row where it
