@@ -412,6 +412,12 @@ mod tests {
     }
 
     #[test]
+    fn the_example_in_deploy_is_understood() {
+        let found = laid(include_str!("../../../deploy/musubi.toml"), &[]).expect("a configuration");
+        assert_eq!((found.kafka.partitions, found.stitch.workers, found.stitch.standby), (12, 2, true));
+    }
+
+    #[test]
     fn no_secret_is_shown() {
         let file = "[kafka.properties]\n\"sasl.password\" = \"hush\"\n\"ssl.ca.location\" = \"/ca\"";
         let found = laid(file, &[("MUSUBI_SCHEMAS_PASSWORD", "hush")]);
