@@ -113,7 +113,7 @@ impl Fixture {
     fn append(&self, parser: &mut Parser, line: &[u8]) -> Result<Append> {
         let mut touchpoint = parser.parse_touchpoint(line).map_err(|why| anyhow::anyhow!("{why:?}"))?;
         touchpoint.received_at.get_or_insert(touchpoint.occurred_at);
-        let identifiers = self.cluster.policy.identify(&touchpoint.identifiers, &self.cluster.key);
+        let identifiers = self.cluster.policy.identify(&touchpoint, &self.cluster.key);
         let (key, partition) = match &identifiers {
             Ok(identifiers) => {
                 let strongest = &identifiers.kept[0];

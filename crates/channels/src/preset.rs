@@ -19,6 +19,8 @@ pub struct Preset {
     pub(crate) reply: Reply,
     pub(crate) handshake: Handshake,
     pub(crate) on_bad_key: OnBadKey,
+    /// What sends its clients away for a while.
+    pub(crate) busy: u16,
 }
 
 /// What a sender is told when its payload was taken.
@@ -51,6 +53,7 @@ const fn plain(name: &'static str, mapping: &'static str, channel: &'static str)
         reply: Reply::Receipt,
         handshake: Handshake::None,
         on_bad_key: OnBadKey::Refuse,
+        busy: 429,
     }
 }
 
@@ -84,7 +87,11 @@ pub const PRESETS: &[Preset] = &[
         reply: Reply::Text("EVENT_RECEIVED"),
         ..signed(plain("meta", mapping!("meta"), "social"), || Scheme::Meta)
     },
-    sdk(plain("posthog", mapping!("posthog"), "product"), Reply::Json(r#"{"status":1}"#), Handshake::Posthog),
+    Preset {
+        // Its browser SDK drops events for good at every 4xx, 429 too.
+        busy: 503,
+        ..sdk(plain("posthog", mapping!("posthog"), "product"), Reply::Json(r#"{"status":1}"#), Handshake::Posthog)
+    },
     plain("salesforce-cdc", mapping!("salesforce-cdc"), "sales"),
     sdk(plain("segment", mapping!("segment"), "web"), Reply::Json(r#"{"success":true}"#), Handshake::AnalyticsSettings),
     signed(plain("sendgrid", mapping!("sendgrid"), "email"), || Scheme::Sendgrid),

@@ -61,6 +61,15 @@ impl Problem {
         Self::new(StatusCode::REQUEST_TIMEOUT, "broken-body", why.to_string())
     }
 
+    /// The same for clients that know another status for what passes than 4xx.
+    pub(crate) fn for_clients_of(self, source: &musubi_channels::Source) -> Self {
+        let passes = [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT].contains(&self.status);
+        match StatusCode::from_u16(source.busy_status()) {
+            Ok(status) if passes && status.is_server_error() => Self { status, ..self },
+            Ok(_) | Err(_) => self,
+        }
+    }
+
     /// Why, in one of a few words.
     pub(crate) const fn reason(&self) -> &'static str {
         self.reason

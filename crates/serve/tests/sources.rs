@@ -180,6 +180,13 @@ fn a_source_above_its_rate_is_told_when_to_come_again_and_strangers_do_not_use_i
     assert_eq!(answers[..2].iter().map(status).collect::<Vec<_>>(), [200, 200]);
     let refused = answers.iter().find(|answer| status(answer) == 429).expect("twenty at once are too many");
     assert_eq!(refused.headers()["retry-after"], "1");
+    let fixture = Fixture::new(|_| {
+        let rate_limit = Some(RateLimit { per_second: 1, burst: 1 });
+        vec![Settings { rate_limit, ..open_settings("posthog") }]
+    });
+    let answers: Vec<_> = (0..20).map(|_| fixture.post("/in/posthog/e/", &[], b"[]")).collect();
+    assert!(answers.iter().all(|answer| [200, 503].contains(&status(answer))), "its browser SDK drops at 429");
+    assert!(answers.iter().any(|answer| status(answer) == 503 && answer.headers()["retry-after"] == "1"));
 }
 
 #[test]

@@ -31,7 +31,9 @@ const STORIES = {
   'posthog-browser': `
     const { default: posthog } = await import('/posthog.js');
     posthog.init(NAME, { api_host: DOOR, autocapture: false, capture_pageview: false, capture_pageleave: false,
-      disable_session_recording: true, capture_heatmaps: false, request_batching: true });
+      disable_session_recording: true, capture_heatmaps: false,
+      // It takes a browser without a window for a robot.
+      opt_out_useragent_filter: true });
     window.anonymous = posthog.get_distinct_id();
     posthog.capture('$pageview');
     posthog.identify('u-' + NAME, { email: NAME + '@example.jp' });

@@ -16,8 +16,8 @@ const [binary, cache, chromium] = process.argv.slice(2);
 const require = createRequire(`${cache}/`);
 const PYTHON = ['segment-python', 'posthog-python', 'snowplow-python', 'cloudevents-python'];
 const PYTHON_ALONE = ['rudder-python'];
-/** What an SDK sends beside its five events, that is an event as well. */
-const MORE = {};
+/** What `signed.py` sends. */
+const SIGNED_BY_PYTHON = 3;
 
 const keyed = (name) => {
   const preset = { segment: 'segment', rudder: 'rudderstack', posthog: 'posthog', snowplow: 'snowplow', cloudevents: 'cloudevents' }[name.split('-')[0]];
@@ -29,14 +29,21 @@ const keyed = (name) => {
 };
 const variable = (name) => `${name.toUpperCase().replace('-', '_')}_KEY`;
 
-function python(environment, ...more) {
-  const script = new URL('sdks.py', import.meta.url).pathname;
-  const child = spawn(`${cache}/${environment}/bin/python`, [script, ...more], { stdio: ['ignore', 'inherit', 'inherit'] });
+function python(environment, name, ...more) {
+  const script = new URL(name, import.meta.url).pathname;
+  const child = spawn(`${cache}/${environment}/bin/python`, [script, ...more], {
+    stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, ...secrets },
+  });
   return new Promise((resolve, reject) => {
     child.once('error', reject);
-    child.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`sdks.py ended with ${code}`))));
+    child.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`${name} ended with ${code}`))));
   });
 }
+
+process.on('unhandledRejection', (why) => {
+  console.error(why);
+  process.exit(1);
+});
 
 async function timed(title, work) {
   const begun = Date.now();
@@ -55,23 +62,23 @@ const told = stories(require, bad.base);
 const browsing = timed('browsers', browse(require, `${cache}/node_modules`, chromium, bad.base));
 const rest = Promise.all([
   ...Object.entries(told).map(([name, story]) => timed(name, story(name))),
-  timed('Python', python('python', bad.base, ...PYTHON)),
-  timed('Python, RudderStack', python('rudder', bad.base, ...PYTHON_ALONE)),
+  timed('Python', python('python', 'sdks.py', bad.base, ...PYTHON)),
+  timed('Python, RudderStack', python('rudder', 'sdks.py', bad.base, ...PYTHON_ALONE)),
 ]);
-const vendors = await timed('signed', signed(require, running));
+const vendors = SIGNED_BY_PYTHON + (await timed('signed', signed(require, running)));
+await timed('signed, Python', python('python', 'signed.py', running.base));
 const [browser] = await Promise.all([browsing, rest]);
 
 let touchpoints = vendors;
 for (const name of names) {
-  const wanted = EVENTS + (MORE[name] ?? 0);
-  const person = await running.personOf('user_id', `u-${name}`, wanted);
+  const person = await running.personOf('user_id', `u-${name}`, EVENTS);
   const anonymous = await running.person('anonymous_id', browser.anonymous[name] ?? `a-${name}`);
   assert.equal(anonymous.person_id, person.person_id, `${name}: who looked is who signed in`);
   const mail = await running.person('email', `${name}@example.jp`);
   assert.equal(mail.person_id, person.person_id, `${name}: and has the mail address`);
   assert.ok(bad.met(name) >= 2, `${name}: it lost an answer and was sent away`);
-  touchpoints += wanted;
-  console.log(`${name}: ${wanted} touchpoints, one person, ${bad.met(name)} requests`);
+  touchpoints += EVENTS;
+  console.log(`${name}: ${EVENTS} touchpoints, one person, ${bad.met(name)} requests`);
 }
 await browser.stop();
 const taken = await running.metric('musubi_touchpoints_total{outcome="taken"}');
@@ -82,4 +89,4 @@ assert.deepEqual(unexpected, [], 'nothing is set aside but what was changed on i
 assert.equal(aside.length, vendors);
 await bad.stop();
 await running.stop();
-console.log(`${names.length} SDKs and ${vendors} vendors: ${taken} touchpoints, none lost, none doubled`);
+console.log(`${names.length} SDKs and ${vendors} signatures: ${taken} touchpoints, none lost, none doubled`);

@@ -15,8 +15,9 @@ export async function musubi(binary, sources, secrets) {
   const process_ = spawn(
     binary,
     ['up', '--config', configuration, '--data', join(directory, 'data'), '--listen', '127.0.0.1:0'],
-    { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...secrets, MUSUBI_KEY: 'of the clients' } },
+    { stdio: ['ignore', 'pipe', process.env.SHOW ? 'inherit' : 'ignore'], env: { ...process.env, ...secrets, MUSUBI_KEY: 'of the clients' } },
   );
+  process.once('exit', () => process_.kill('SIGKILL'));
   const ended = new Promise((resolve) => process_.once('exit', resolve));
   const said = await new Promise((resolve, reject) => {
     process_.stdout.once('data', resolve);

@@ -1,17 +1,17 @@
 // What stands between a client and Musubi on a bad day: it loses an answer, then sends the client away, then behaves.
 import { createServer, request } from 'node:http';
 
-/** For each source the first POST is passed on and answered 500, as if its answer was lost; the second is answered 429 and
- *  not passed on; all others go through. */
+/** For each source the first POST is passed on and answered 500, as if its answer was lost; the second is sent away as
+ *  Musubi does it (429, or 503 for PostHog's, of which the browser's drops at 429) and not passed on; all others go through. */
 export async function failing(target) {
   const { hostname, port } = new URL(target);
   const met = {};
   const server = createServer((asked, answer) => {
-    const source = asked.url.split('/')[2];
+    const source = asked.url.split(/[/?]/)[2];
     const nr = asked.method === 'POST' && isEvents(asked.url) ? (met[source] = (met[source] ?? 0) + 1) : 0;
     if (nr === 2) {
       asked.resume();
-      asked.on('end', () => answer.writeHead(429, { 'retry-after': '1', ...readable(asked) }).end('{}'));
+      asked.on('end', () => answer.writeHead(/^posthog/.test(source) ? 503 : 429, { 'retry-after': '1', ...readable(asked) }).end('{}'));
       return;
     }
     const onward = request({ hostname, port, path: asked.url, method: asked.method, headers: asked.headers }, (got) => {

@@ -4,6 +4,7 @@
 """
 
 import json
+import logging
 import sys
 import threading
 
@@ -105,6 +106,7 @@ STORIES = {
 
 def main():
     base, names = sys.argv[1], sys.argv[2:]
+    logging.disable(logging.CRITICAL)
     failed = []
 
     def tell(name):

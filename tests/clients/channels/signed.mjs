@@ -33,7 +33,7 @@ export const sources = [
   `[[source]]
 name = "hooks"
 secret = { env = "HOOKS_SECRET" }
-signature = { scheme = "standard-webhooks" }
+signature = "standard-webhooks"
 [source.fields]
 event_id = ["id"]
 identifiers = { mail = "email" }`,
@@ -57,7 +57,7 @@ function vendors(require) {
   const { Webhook } = require('standardwebhooks');
   const shopify = shopifyApi({
     apiKey: 'key', apiSecretKey: secrets.SHOPIFY_SECRET, apiVersion: LATEST_API_VERSION ?? '2025-10',
-    scopes: [], hostName: 'door.example', isEmbeddedApp: false,
+    scopes: [], hostName: 'door.example', isEmbeddedApp: false, logger: { level: 0 },
   });
   const now = Math.floor(Date.now() / 1_000).toString();
   return {

@@ -231,6 +231,11 @@ impl Source {
         }
     }
 
+    /// The status that sends the clients of this source away for a while: 429, or 503 where they would drop at that.
+    pub const fn busy_status(&self) -> u16 {
+        self.preset.busy
+    }
+
     /// What the sender is to be told where it wants to know how much was taken: for callers who set more aside.
     pub fn receipt(&self, taken: &Taken) -> Option<Answer> {
         (self.preset.reply == Reply::Receipt).then(|| receipt(taken))

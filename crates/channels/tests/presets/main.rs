@@ -3,6 +3,7 @@
 mod commerce;
 mod common;
 mod door;
+mod guide;
 mod hostile;
 mod records;
 mod talk;

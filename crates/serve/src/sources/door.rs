@@ -1,7 +1,7 @@
 //! The doors of the sources: a request is read, taken by its source, written, and answered when that is durable.
 //!
 //! The rules, each from what real clients do: success is exactly 200; nothing that passes is answered 4xx, for SDKs drop
-//! events for good at that, but with 429 and `Retry-After`, or 5xx; a 200 means that what was sent is in the log, as
+//! events for good at that, but with 429 and `Retry-After` (503, where a client drops at 429 too), or 5xx; a 200 means that what was sent is in the log, as
 //! touchpoints or in the quarantine; and browsers may read every answer.
 
 use std::sync::Arc;
@@ -66,7 +66,7 @@ impl Door {
             Method::HEAD => StatusCode::OK.into_response(),
             _ => self.take(Arc::clone(mount), rest.to_owned(), parts, body).await.unwrap_or_else(|problem| {
                 self.metrics.refused(mount.name(), problem.reason());
-                problem.into_response()
+                problem.for_clients_of(&mount.source).into_response()
             }),
         };
         Some(cors::allow(&headers, response))
@@ -109,7 +109,7 @@ impl Door {
         let Outcome { mut answer, mut taken, confirm: address, proven } = outcome;
         self.pass(mount, proven, answer.status, &mut taken)?;
         let before = taken.set_aside.len();
-        let appends = write::appends(&self.entrance, &mut taken, now)?;
+        let appends = write::appends(&self.entrance, &mut taken, write::Origin::default(), now)?;
         if taken.set_aside.len() > before
             && let Some(receipt) = mount.source.receipt(&taken)
         {
