@@ -104,6 +104,12 @@ impl Fixture {
         Ok(())
     }
 
+    /// Whether the policy sets a line aside.
+    pub fn refuses(&self, line: &[u8]) -> bool {
+        let read = Parser::new().parse_touchpoint(line).ok();
+        read.is_none_or(|touchpoint| self.cluster.policy.read(touchpoint, &self.cluster.key).is_err())
+    }
+
     fn append(&self, parser: &mut Parser, line: &[u8]) -> Result<Append> {
         let mut touchpoint = parser.parse_touchpoint(line).map_err(|why| anyhow::anyhow!("{why:?}"))?;
         touchpoint.received_at.get_or_insert(touchpoint.occurred_at);
