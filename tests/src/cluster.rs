@@ -7,9 +7,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Result, ensure};
 use musubi_broker::{Broker, Faults};
 use musubi_core::policy::Policy;
-use musubi_core::time::Timestamp;
 use musubi_generator::{Generator, Line, Options, Shape};
-use musubi_log::kafka::{self, Edge};
+use musubi_log::kafka::{self, Edge, Gauge};
 use musubi_log::{Append, Producer as _, Record};
 use musubi_schema::{Parser, avro};
 use musubi_serve::Key;
@@ -45,22 +44,40 @@ impl Fixture {
         let named = std::env::var("KAFKA_BOOTSTRAP").ok();
         let broker = if named.is_none() { Some(Broker::start(settings)?) } else { None };
         let bootstrap = named.or_else(|| broker.as_ref().map(Broker::bootstrap)).unwrap_or_default();
-        let mut settings = cluster::settings(&bootstrap, partitions);
-        settings.prefix = prefix();
-        settings.group = format!("{}stitcher", settings.prefix);
-        settings.session_timeout = Duration::from_secs(6);
-        let cluster = Cluster {
-            settings,
-            replication: 1,
-            policy: Arc::new(Policy::recommended()),
-            key: Key::development().key,
-            store: musubi_store::Options { block_cache: 32 << 20, memtables: 32 << 20, without_wal: false },
-            machine: musubi_stitcher::Options::default(),
-            batch: 2_000,
-        };
-        kafka::apply(&cluster.settings, &cluster.plan())?;
-        cluster.check()?;
-        Ok(Self { cluster, broker })
+        Ok(Self { broker, ..Self::at(&bootstrap, partitions)? })
+    }
+
+    /// A fresh deployment with settings that are not those of every test.
+    ///
+    /// # Errors
+    /// Where the cluster cannot be had.
+    pub fn shaped(partitions: u32, shape: impl FnOnce(&mut kafka::Settings)) -> Result<Self> {
+        let named = std::env::var("KAFKA_BOOTSTRAP").ok();
+        let broker = if named.is_none() { Some(Broker::start(musubi_broker::Settings::default())?) } else { None };
+        let bootstrap = named.or_else(|| broker.as_ref().map(Broker::bootstrap)).unwrap_or_default();
+        let mut cluster = deployment(&bootstrap, partitions);
+        shape(&mut cluster.settings);
+        Ok(Self { broker, ..Self::made(cluster)? })
+    }
+
+    /// A fresh deployment on a cluster that somebody else runs.
+    ///
+    /// # Errors
+    /// Where the cluster cannot be had.
+    pub fn at(bootstrap: &str, partitions: u32) -> Result<Self> {
+        Self::made(deployment(bootstrap, partitions))
+    }
+
+    fn made(cluster: Cluster) -> Result<Self> {
+        let fixture = Self { cluster, broker: None };
+        kafka::apply(&fixture.cluster.settings, &fixture.cluster.plan())?;
+        // A cluster makes topics in its own time.
+        let deadline = Instant::now() + PATIENCE;
+        while let Err(why) = fixture.cluster.check() {
+            ensure!(Instant::now() < deadline, "the topics never come: {why}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(fixture)
     }
 
     /// Where the cluster is.
@@ -101,7 +118,8 @@ impl Fixture {
         };
         let mut value = Vec::new();
         avro::Record::Touchpoint(&touchpoint).encode(&mut value)?;
-        let record = Record::new(key.into_bytes(), value, milliseconds(touchpoint.occurred_at));
+        // Received now, as at a collector's door: what is said of it is then not old already for the topics' retention.
+        let record = Record::new(key.into_bytes(), value, now_ms());
         Ok(Append { topic: TOUCHPOINTS, partition, record })
     }
 
@@ -110,20 +128,72 @@ impl Fixture {
     /// # Errors
     /// Where that takes too long.
     pub fn settle(&self) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
-        let mut quiet = 0;
+        self.settle_with(PATIENCE, || Ok(()))
+    }
+
+    /// Waits until everything is stitched and no transaction is open, as long as something goes on within `patience`, and
+    /// does `meanwhile` between looks.
+    ///
+    /// # Errors
+    /// Where nothing goes on for too long, or `meanwhile` fails.
+    pub fn settle_with(&self, patience: Duration, mut meanwhile: impl FnMut() -> Result<()>) -> Result<()> {
+        let (mut since, mut last, mut quiet) = (Instant::now(), None, 0);
+        let gauge = Gauge::open(&self.cluster.settings)?;
         while quiet < 3 {
-            let behind: u64 = kafka::lag(&self.cluster.settings)?.iter().map(kafka::Lag::behind).sum();
-            quiet = if behind == 0 { quiet + 1 } else { 0 };
-            ensure!(Instant::now() < deadline, "it never settles: {behind} offsets behind");
+            // A cluster that restarts does not answer.
+            let behind = gauge.lag().ok().map(|lags| lags.iter().map(kafka::Lag::behind).sum::<u64>());
+            quiet = if behind == Some(0) && self.decided(&gauge) { quiet + 1 } else { 0 };
+            if behind != last {
+                (since, last) = (Instant::now(), behind);
+            }
+            ensure!(since.elapsed() < patience, "it does not settle: {last:?} offsets behind for {patience:?}");
+            meanwhile()?;
             std::thread::sleep(Duration::from_millis(50));
         }
         Ok(())
     }
+
+    /// Whether no transaction is open on what is read to know the state.
+    fn decided(&self, gauge: &Gauge) -> bool {
+        let settings = &self.cluster.settings;
+        let topics: Vec<_> = settings.inputs.iter().cloned().chain([settings.changelog.clone()]).collect();
+        gauge.ends(&topics).is_ok_and(|ends| ends.iter().all(|ends| ends.stable == ends.end))
+    }
+
+    /// Appends records as they are to a topic, whatever they are worth.
+    ///
+    /// # Errors
+    /// Where the cluster refuses them.
+    pub fn feed_raw(&self, records: Vec<(u32, Record)>) -> Result<()> {
+        let appends = records.into_iter().map(|(partition, record)| Append { topic: TOUCHPOINTS, partition, record });
+        Edge::open(&self.cluster.settings)?.append(appends.collect())?;
+        Ok(())
+    }
 }
 
-fn milliseconds(time: Timestamp) -> i64 {
-    time.as_micros().div_euclid(1_000)
+/// A deployment as the tests have it.
+fn deployment(bootstrap: &str, partitions: u32) -> Cluster {
+    let mut settings = cluster::settings(bootstrap, partitions);
+    settings.prefix = prefix();
+    settings.group = format!("{}stitcher", settings.prefix);
+    settings.session_timeout = Duration::from_secs(6);
+    Cluster {
+        settings,
+        replication: 1,
+        policy: Arc::new(Policy::recommended()),
+        key: Key::development().key,
+        store: musubi_store::Options { block_cache: 32 << 20, memtables: 32 << 20, without_wal: false },
+        machine: musubi_stitcher::Options::default(),
+        contract: musubi_stitcher::Contract::default(),
+        writers: musubi_schema::Writers::default(),
+        batch: 2_000,
+    }
+}
+
+/// Milliseconds since 1970.
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A name that no other test has, on a cluster that lasts.
@@ -131,6 +201,13 @@ fn prefix() -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     format!("t{now}-{}-{}.", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Generated touchpoints, one a line, of which one in fifty comes a second time a little later.
+pub fn touchpoints_with_copies(count: u64, seed: u64) -> Vec<Vec<u8>> {
+    let lines = touchpoints(count, seed);
+    let copy = |place: usize| (place % 50 == 49).then(|| lines[place - 30].clone());
+    lines.iter().enumerate().flat_map(|(place, line)| [Some(line.clone()), copy(place)]).flatten().collect()
 }
 
 /// Generated touchpoints, one a line.

@@ -1,4 +1,7 @@
-//! What the stories share: a cluster to run against, and touchpoints to feed it.
+//! What the stories share: a cluster to run against, touchpoints to feed it, processes to kill, and oracles to ask.
 
+pub mod chance;
 pub mod cluster;
+pub mod crew;
+pub mod oracles;
 pub mod processes;

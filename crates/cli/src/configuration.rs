@@ -5,6 +5,8 @@
 //! Sources are tables of the file alone, `[[source]]`, each with all that [`musubi_channels::Settings`] knows; they say
 //! where secrets are kept, and hold none.
 
+mod contract;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,13 +22,16 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::commands::policy;
+use contract::{Contract, Schemas};
 
 /// Where the configuration is looked for where nobody says.
 const FILE: &str = "musubi.toml";
 const ENVIRONMENT: &str = "MUSUBI_";
 const PROPERTY: &str = "kafka_property_";
 /// The sections, which is also which variables of the environment are ours.
-const SECTIONS: [&str; 4] = ["rules", "kafka", "stitch", "collect"];
+const SECTIONS: [&str; 6] = ["rules", "kafka", "contract", "schemas", "stitch", "collect"];
+/// What is shown in place of a secret.
+const MASK: &str = "***";
 /// Words in the name of a setting whose value nobody is to see.
 const SECRET: [&str; 6] = ["password", "secret", "token", "key.pem", "oauthbearer.config", "keystore"];
 
@@ -47,6 +52,8 @@ pub(crate) struct Flags {
 pub(crate) struct Configuration {
     pub(crate) rules: Rules,
     pub(crate) kafka: Kafka,
+    pub(crate) contract: Contract,
+    pub(crate) schemas: Schemas,
     pub(crate) stitch: Stitch,
     pub(crate) collect: Collect,
     #[serde(rename = "source", skip_serializing_if = "Vec::is_empty")]
@@ -111,6 +118,8 @@ pub(crate) struct Kafka {
     transaction_timeout_ms: u64,
     /// For how long the changelog is surely not compacted.
     uncompacted_ms: u64,
+    /// For how long deletes surely stand in the changelog.
+    tombstones_ms: u64,
     /// Properties of librdkafka as they are.
     properties: BTreeMap<String, String>,
 }
@@ -129,6 +138,7 @@ impl Default for Kafka {
             session_timeout_ms: milliseconds(settings.session_timeout),
             transaction_timeout_ms: milliseconds(settings.transaction_timeout),
             uncompacted_ms: milliseconds(settings.uncompacted),
+            tombstones_ms: milliseconds(settings.tombstones),
             properties: BTreeMap::new(),
         }
     }
@@ -285,6 +295,7 @@ impl Configuration {
         settings.session_timeout = Duration::from_millis(kafka.session_timeout_ms);
         settings.transaction_timeout = Duration::from_millis(kafka.transaction_timeout_ms);
         settings.uncompacted = Duration::from_millis(kafka.uncompacted_ms);
+        settings.tombstones = Duration::from_millis(kafka.tombstones_ms);
         settings.workers = stitch.workers;
         settings.standby = stitch.standby;
         settings.linger = Duration::from_millis(stitch.linger_ms);
@@ -304,6 +315,8 @@ impl Configuration {
                 ..musubi_store::Options::default()
             },
             machine: musubi_stitcher::Options::default(),
+            contract: self.contract.plain()?,
+            writers: musubi_schema::Writers::default(),
             batch: stitch.batch,
         })
     }
@@ -343,9 +356,12 @@ impl Configuration {
     /// None in practice: all of it has a form in TOML.
     pub(crate) fn masked(&self) -> Result<String> {
         let mut masked = self.clone();
+        if !masked.schemas.password.is_empty() {
+            masked.schemas.password = MASK.to_owned();
+        }
         for (name, value) in &mut masked.kafka.properties {
             if SECRET.iter().any(|word| name.contains(word)) {
-                *value = "***".to_owned();
+                *value = MASK.to_owned();
             }
         }
         Ok(toml::to_string_pretty(&masked)?)
@@ -391,7 +407,8 @@ mod tests {
 
     #[test]
     fn no_secret_is_shown() {
-        let found = laid("[kafka.properties]\n\"sasl.password\" = \"hush\"\n\"ssl.ca.location\" = \"/ca\"", &[]);
+        let file = "[kafka.properties]\n\"sasl.password\" = \"hush\"\n\"ssl.ca.location\" = \"/ca\"";
+        let found = laid(file, &[("MUSUBI_SCHEMAS_PASSWORD", "hush")]);
         let shown = found.and_then(|found| found.masked()).expect("a configuration");
         assert!(!shown.contains("hush") && shown.contains("/ca"), "{shown}");
     }

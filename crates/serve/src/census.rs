@@ -49,10 +49,18 @@ impl Census {
     /// # Errors
     /// [`Error::Store`].
     pub fn of(rocks: &Rocks, partitions: u32, settled: bool) -> Result<Self, Error> {
-        let state = Stored(rocks.freeze());
-        let by_person = vec![Fingerprint::default(); partitions as usize];
+        Self::gathered(&vec![rocks.clone(); partitions as usize], settled)
+    }
+
+    /// Takes the census of a state whose partitions lie in several databases: the one of each partition in order.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn gathered(databases: &[Rocks], settled: bool) -> Result<Self, Error> {
+        let by_person = vec![Fingerprint::default(); databases.len()];
         let mut census = Self { settled, by_person, ..Self::default() };
-        for partition in 0..partitions {
+        for (partition, rocks) in (0..).zip(databases) {
+            let state = Stored(rocks.freeze());
             let mut fingerprint = Fingerprint::default();
             state.each_cluster(partition, |_, home| {
                 if let Home::Live(cluster) = home {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use musubi_core::time::Timestamp;
 use musubi_core::touchpoint::Touchpoint;
-use musubi_log::{Append, Record};
+use musubi_log::Append;
 use musubi_schema::{Malformed, Parser, Quarantined, avro};
 use musubi_stitcher::topics::{QUARANTINE, TOUCHPOINTS, partition_of};
 use serde::Serialize;
@@ -139,7 +139,7 @@ pub(crate) fn append(entrance: &Entrance, touchpoint: &Touchpoint, now: Timestam
         event_id: Some(touchpoint.event_id.as_ref().to_owned()),
     })?;
     let strongest = &identifiers.kept[0];
-    let record = encode(strongest.text(), &avro::Record::Touchpoint(touchpoint), now)?;
+    let record = entrance.record(strongest.text(), &avro::Record::Touchpoint(touchpoint), now)?;
     Ok(Append { topic: TOUCHPOINTS, partition: strongest.owner(entrance.partitions), record })
 }
 
@@ -154,13 +154,6 @@ fn quarantine(entrance: &Entrance, aside: &Aside, item: &[u8], now: Timestamp) -
         line: None,
         original: item,
     };
-    let record = encode(key, &avro::Record::Quarantined(&quarantined), now)?;
+    let record = entrance.record(key, &avro::Record::Quarantined(&quarantined), now)?;
     Ok(Append { topic: QUARANTINE, partition: partition_of(key, entrance.partitions), record })
-}
-
-/// A record as it stands on its topic.
-pub(crate) fn encode(key: &str, value: &avro::Record<'_>, now: Timestamp) -> Result<Record, Problem> {
-    let mut bytes = Vec::with_capacity(512);
-    value.encode(&mut bytes).map_err(|why| Problem::failed(&why))?;
-    Ok(Record::new(key.as_bytes().to_vec(), bytes, clock::milliseconds(now)))
 }

@@ -9,7 +9,7 @@ use musubi_stitcher::Ruling;
 use musubi_stitcher::topics::DIRECTIVES;
 use serde::Deserialize;
 
-use crate::collect::{Aside, Refusal, encode};
+use crate::collect::{Aside, Refusal};
 use crate::entrance::Entrance;
 use crate::lookup::Lookup;
 use crate::problem::Problem;
@@ -76,7 +76,7 @@ fn append(entrance: &Entrance, directive: &Directive, now: Timestamp) -> Result<
         return Err(aside(directive, "invalid-identifier", detail).into());
     }
     let entry = ruling.entry();
-    let record = encode(entry.text(), &avro::Record::Directive(directive), now)?;
+    let record = entrance.record(entry.text(), &avro::Record::Directive(directive), now)?;
     Ok(Append { topic: DIRECTIVES, partition: entry.owner(entrance.partitions), record })
 }
 

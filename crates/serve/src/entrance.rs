@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use musubi_core::identifier::DeploymentKey;
 use musubi_core::policy::Policy;
-use musubi_log::Producer;
+use musubi_core::time::Timestamp;
+use musubi_log::{Producer, Record};
+use musubi_schema::{Framing, avro};
 
-use crate::{Deployment, Disk};
+use crate::problem::Problem;
+use crate::{Deployment, Disk, clock};
 
 /// What a collector needs to know of a deployment. Cheap to clone.
 #[derive(Clone)]
@@ -14,10 +17,21 @@ pub(crate) struct Entrance {
     pub(crate) policy: Arc<Policy>,
     pub(crate) key: DeploymentKey,
     pub(crate) partitions: u32,
+    /// How values are written.
+    pub(crate) framing: Framing,
     /// Where records go, durably.
     pub(crate) log: Arc<dyn Producer>,
     /// The persons, where they are kept by this process.
     pub(crate) persons: Option<Disk>,
+}
+
+impl Entrance {
+    /// A record as it stands on its topic.
+    pub(crate) fn record(&self, key: &str, value: &avro::Record<'_>, now: Timestamp) -> Result<Record, Problem> {
+        let mut bytes = Vec::with_capacity(512);
+        self.framing.encode(value, &mut bytes).map_err(|why| Problem::failed(&why))?;
+        Ok(Record::new(key.as_bytes().to_vec(), bytes, clock::milliseconds(now)))
+    }
 }
 
 impl Deployment {
@@ -27,6 +41,7 @@ impl Deployment {
             policy: Arc::clone(&self.policy),
             key: self.key.clone(),
             partitions: self.disk.partitions,
+            framing: Framing::default(),
             log: Arc::new(self.disk.log.clone()),
             persons: Some(self.disk.clone()),
         }

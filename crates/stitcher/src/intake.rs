@@ -8,13 +8,17 @@ use musubi_core::identifier::DeploymentKey;
 use musubi_core::policy::Policy;
 use musubi_core::touchpoint::{EventKey, Touchpoint};
 use musubi_log::{Delivery, Topic};
-use musubi_schema::{Malformed, Parser, Unavailable, Writers, avro, content_digest};
+use musubi_schema::{MAX_LINE, Malformed, Parser, Reason, Unavailable, Writers, avro, content_digest};
 use musubi_store::codec::Decode;
 
 use crate::batch::Batch;
 use crate::machine::{Input, Ruling};
 use crate::message::Message;
 use crate::topics::{DIRECTIVES, TOUCHPOINTS};
+
+/// The longest record of a touchpoint or directive, in bytes: as much as the longest line, and room for its framing.
+/// Whatever is made of it then fits into a record of any topic; a longer one would stop its partition for good.
+pub(crate) const MOST_BYTES: usize = MAX_LINE + (64 << 10);
 
 /// Something that is set aside, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +36,13 @@ pub struct Refused {
 impl Refused {
     fn unreadable(detail: String) -> Self {
         Self { source: None, event_id: None, reason: "invalid-record", detail }
+    }
+
+    /// A record too long to be looked into; None for any other.
+    fn too_long(bytes: &[u8]) -> Option<Self> {
+        let detail = format!("wanted at most {MOST_BYTES} bytes, found {}", bytes.len());
+        let reason = Reason::LineTooLong.as_str();
+        (bytes.len() > MOST_BYTES).then_some(Self { source: None, event_id: None, reason, detail })
     }
 
     /// What could be read far enough to say what is wrong with it says that, and whose it is.
@@ -105,7 +116,7 @@ impl Reading {
     /// A record that came in as JSON; none where it cannot be read.
     pub fn show(&self, delivery: &Delivery) -> Option<Vec<u8>> {
         let mut text = Vec::new();
-        let bytes = delivery.record.value.as_deref()?;
+        let bytes = delivery.record.value.as_deref().filter(|bytes| bytes.len() <= MOST_BYTES)?;
         avro::to_json_with(schema_of(&delivery.topic)?, bytes, &self.writers, &mut text).ok()?;
         Some(text)
     }
@@ -120,7 +131,10 @@ impl Reading {
         let position =
             Position { topic: delivery.topic.as_str().into(), partition: delivery.partition, offset: delivery.offset };
         let bytes = delivery.record.value.as_deref().unwrap_or_default();
-        if delivery.topic == TOUCHPOINTS {
+        let from_outside = schema_of(&delivery.topic).is_some();
+        if let Some(refused) = Refused::too_long(bytes).filter(|_| from_outside) {
+            Intake::Refused(refused)
+        } else if delivery.topic == TOUCHPOINTS {
             match avro::decode_touchpoint(bytes, &mut self.parser, &self.writers) {
                 Ok(touchpoint) => self.touchpoint(touchpoint, position),
                 Err(why) => Intake::Refused(Refused::of(why)),
@@ -141,6 +155,9 @@ impl Reading {
     /// Hands a touchpoint or directive to the batch. What cannot be read, or is set aside, is no evidence.
     pub fn into_batch(&mut self, delivery: &Delivery, batch: &mut Batch<'_>) {
         let bytes = delivery.record.value.as_deref().unwrap_or_default();
+        if bytes.len() > MOST_BYTES {
+            return;
+        }
         if delivery.topic == TOUCHPOINTS {
             let _ = avro::decode_touchpoint(bytes, &mut self.parser, &self.writers)
                 .map(|touchpoint| batch.touchpoint(touchpoint));

@@ -4,6 +4,7 @@
 //! What this crate is not: it decides nothing about identity (that is `musubi-core`), and it does not know which log or
 //! which disk is beneath it.
 
+mod account;
 mod batch;
 mod contract;
 mod intake;
@@ -20,6 +21,7 @@ mod wire;
 mod work;
 mod worker;
 
+pub use account::Account;
 pub use batch::{Batch, Persons};
 pub use contract::Contract;
 pub use intake::{Intake, Reading, Refused};

@@ -17,7 +17,7 @@ use musubi_schema::avro::{IdentifierRow, Record as Said, TraitRow};
 use musubi_store::codec::Encode;
 
 use crate::contract::{Event, Letterhead, Told};
-use crate::intake::Refused;
+use crate::intake::{MOST_BYTES, Refused};
 use crate::occasion::{Occasion, Occasions};
 use crate::topics::{MESH, partition_of};
 use crate::worker::Error;
@@ -151,14 +151,20 @@ impl<'a> Outbox<'a> {
         delivery: &Delivery,
         readable: Option<&[u8]>,
     ) -> Result<(), Error> {
+        let original = readable.unwrap_or(delivery.record.value.as_deref().unwrap_or_default());
+        let kept = &original[..original.len().min(MOST_BYTES)];
+        let mut detail = refused.detail.clone();
+        if kept.len() < original.len() {
+            detail.push_str(&format!(" (the first {} of {} bytes are kept)", kept.len(), original.len()));
+        }
         let quarantined = Quarantined {
             source: refused.source.as_deref(),
             event_id: refused.event_id.as_deref(),
             reason: refused.reason,
-            detail: &refused.detail,
+            detail: &detail,
             file: None,
             line: None,
-            original: readable.unwrap_or(delivery.record.value.as_deref().unwrap_or_default()),
+            original: kept,
         };
         let occasion = Occasion::aside(delivery);
         let key = refused.source.as_deref().unwrap_or_default();

@@ -14,6 +14,7 @@ use musubi_log::{
 use musubi_schema::{Unavailable, Writers, avro};
 use musubi_store::{self as store, Stored, Tables, Writer, keys};
 
+use crate::account::Accounts;
 use crate::contract::{Contract, Letterhead};
 use crate::intake::{Intake, Reading, Refused};
 use crate::machine::{Alert, Input, Machine, Options, Verdict};
@@ -151,20 +152,25 @@ impl<L: Log, T: Store> Worker<L, T> {
         let mut out = Outbox::new(&self.letterhead, self.partitions, newest);
         let mut inputs = Vec::with_capacity(deliveries.len());
         let mut touchpoints = Vec::new();
+        let mut accounts = Accounts::default();
         for delivery in deliveries {
             match self.reading.record(delivery) {
                 Intake::Refused(refused) => {
                     turn.quarantined += 1;
+                    accounts.count(delivery.partition, |account| &mut account.quarantined);
                     out.quarantine(&refused, delivery, self.reading.show(delivery).as_deref())?;
                 }
                 // Keyed otherwise than we would have: one hop more, and right all the same.
                 Intake::Input(owner, Input::Touchpoint { .. } | Input::Directive(_)) if owner != delivery.partition => {
                     let (topic, record) = (delivery.topic.clone(), delivery.record.clone());
+                    accounts.count(delivery.partition, |account| &mut account.forwarded);
                     out.appends.push(Append { topic, partition: owner, record });
                 }
                 Intake::Input(owner, input) => {
-                    if matches!(input, Input::Touchpoint { .. }) {
-                        touchpoints.push(delivery);
+                    match input {
+                        Input::Touchpoint { .. } => touchpoints.push(delivery),
+                        Input::Directive(_) => accounts.count(delivery.partition, |account| &mut account.directives),
+                        Input::Message(_) => accounts.count(delivery.partition, |account| &mut account.messages),
                     }
                     inputs.push((owner, input));
                 }
@@ -172,6 +178,12 @@ impl<L: Log, T: Store> Worker<L, T> {
         }
         let effects = self.machine.step(inputs)?;
         for (verdict, delivery) in effects.verdicts.iter().zip(touchpoints) {
+            accounts.count(delivery.partition, |account| match verdict {
+                Verdict::Taken => &mut account.taken,
+                Verdict::Duplicate => &mut account.duplicates,
+                Verdict::Forgotten => &mut account.forgotten,
+                Verdict::Rejected(_) => &mut account.quarantined,
+            });
             match verdict {
                 Verdict::Taken => turn.taken += 1,
                 Verdict::Duplicate => turn.duplicates += 1,
@@ -190,6 +202,7 @@ impl<L: Log, T: Store> Worker<L, T> {
         out.outputs(&effects.outputs, &self.policy.version)?;
         let mut state = State::default();
         self.machine.write(&mut state);
+        accounts.write(&self.machine.reader_mut().0, &mut state.0)?;
         turn.outputs = effects.outputs;
         turn.alerts = effects.alerts;
         let transaction = Transaction { inputs: positions(deliveries), outputs: out.appends, state: state.0 };

@@ -11,6 +11,7 @@
 //! | `effects` | signature key (16), event key (16) | one touchpoint's effect on the profile |
 //! | `seen` | event key (16) | that the event was seen, and a digest of its content |
 //! | `meta` | `changelog` | where the partition's changelog is to be read next |
+//! | `meta` | `accounts` | what became of all that the partition ever read, in numbers |
 //! | `meta` | (no partition) a name | the state's own facts |
 
 use musubi_core::cluster::SignatureKey;
@@ -104,6 +105,13 @@ pub fn seen(partition: u32, event: EventKey) -> [u8; PREFIX] {
 /// The key in `meta` of where a partition's changelog is to be read next.
 pub fn changelog(partition: u32) -> [u8; 11] {
     let mut bytes = *b"..changelog";
+    bytes[..2].copy_from_slice(&partition_bytes(partition));
+    bytes
+}
+
+/// The key in `meta` of what became of all that a partition ever read, in numbers.
+pub fn accounts(partition: u32) -> [u8; 10] {
+    let mut bytes = *b"..accounts";
     bytes[..2].copy_from_slice(&partition_bytes(partition));
     bytes
 }

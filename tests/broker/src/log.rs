@@ -80,6 +80,8 @@ impl Log {
         let mut log = Self { start, end: start, ..Self::default() };
         let bytes = if path.exists() { Bytes::from(std::fs::read(path)?) } else { Bytes::new() };
         log.batches = whole_batches(bytes).into();
+        // When they were appended is not in the file; the youngest record of each is what Kafka goes by, too.
+        log.batches.iter_mut().for_each(|batch| batch.appended = batch.max_timestamp());
         log.recover();
         log.file = Some((path.to_owned(), OpenOptions::new().create(true).append(true).open(path)?));
         log.rewrite()?;

@@ -21,7 +21,7 @@ pub(crate) struct Args {
 /// Collects until it is told to stop.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let configuration = args.flags.read()?;
-    let (cluster, sources) = (configuration.cluster()?, configuration.all_sources()?);
+    let (cluster, sources) = (configuration.contracted()?, configuration.all_sources()?);
     let collecting = musubi_serve::cluster::collect(&cluster, sources, configuration.collect.listen)?;
     let mut out = output::stdout();
     writeln!(out, "{}", json!({ "listening": collecting.address().to_string() }))?;

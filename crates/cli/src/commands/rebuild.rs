@@ -31,7 +31,7 @@ pub(crate) struct Args {
 
 /// Rebuilds and compares.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let cluster = args.flags.read()?.cluster()?;
+    let cluster = args.flags.read()?.contracted()?;
     let mut progress = None;
     let rebuilt = cluster::rebuild(&cluster, &args.out.join("rebuilt"), &mut |records, left| {
         tell(&mut progress, records, left, args.quiet);

@@ -22,7 +22,7 @@ pub(crate) struct Args {
 /// Stitches until it is told to stop.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let configuration = args.flags.read()?;
-    let cluster = configuration.cluster()?;
+    let cluster = configuration.contracted()?;
     let data = &configuration.stitch.data;
     let stitching = musubi_serve::cluster::stitch(&cluster, data, configuration.stitch.listen)
         .with_context(|| format!("cannot stitch with the state in `{}`", data.display()))?;

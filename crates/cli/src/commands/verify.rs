@@ -28,7 +28,7 @@ pub(crate) struct Args {
 
 /// Recomputes and compares.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let cluster = args.flags.read()?.cluster()?;
+    let cluster = args.flags.read()?.contracted()?;
     let mut progress = None;
     let recomputed = cluster::verify(&cluster, &mut |records, left| tell(&mut progress, records, left, args.quiet))?;
     if let Some(progress) = progress {

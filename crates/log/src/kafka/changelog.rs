@@ -60,6 +60,15 @@ pub(super) enum Before {
     First,
 }
 
+/// Why what is here cannot be brought up to date batch by batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stale {
+    /// The footer that it ended with is not there any more: compacted away, or another topic of the same name.
+    Gone,
+    /// Deletes from after it may have been compacted away.
+    Old,
+}
+
 /// Reads changelogs to their end.
 pub(super) struct Tail {
     consumer: Consumer,
@@ -68,6 +77,7 @@ pub(super) struct Tail {
     topic: Topic,
     tables: Vec<Table>,
     uncompacted_ms: i64,
+    tombstones_ms: i64,
 }
 
 impl Tail {
@@ -79,6 +89,7 @@ impl Tail {
             topic: settings.changelog.clone(),
             tables: settings.tables.clone(),
             uncompacted_ms: i64::try_from(settings.uncompacted.as_millis()).unwrap_or(i64::MAX),
+            tombstones_ms: i64::try_from(settings.tombstones.as_millis()).unwrap_or(i64::MAX),
         })
     }
 
@@ -103,6 +114,56 @@ impl Tail {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// What the group has committed of each input of a partition, once nothing of it is undecided.
+    ///
+    /// # Errors
+    /// [`Error::Broker`].
+    pub(super) fn committed(&self, settings: &Settings, partition: Partition) -> Result<Vec<(Topic, Offset)>, Error> {
+        let mut list = TopicPartitionList::new();
+        for topic in &settings.inputs {
+            list.add_partition(&settings.name(topic), number(partition));
+        }
+        let committed = client::patiently(ASK, || self.consumer.committed_offsets(list.clone(), ASK));
+        let committed = committed.map_err(|why| Error::broker("asking what the group has read", why))?;
+        let of = |topic: &Topic| match committed.find_partition(&settings.name(topic), number(partition))?.offset() {
+            At::Offset(offset) => Some((topic.clone(), offset.max(0).cast_unsigned())),
+            _ => None,
+        };
+        Ok(settings.inputs.iter().filter_map(of).collect())
+    }
+
+    /// Whether a state that ends with the footer at `footer` can be brought up to date from what comes after it.
+    ///
+    /// # Errors
+    /// [`Error::Broker`], [`Error::Stalled`].
+    pub(super) fn stale(&self, partition: Partition, footer: Offset) -> Result<Option<Stale>, Error> {
+        let mut list = TopicPartitionList::new();
+        add(&mut list, &self.name, partition, footer)?;
+        self.consumer.assign(&list).map_err(|why| Error::broker("reading a changelog", why))?;
+        let deadline = Instant::now() + SILENCE;
+        loop {
+            match self.consumer.poll(Duration::from_millis(100)) {
+                Some(Ok(message)) => return Ok(self.judge(&message, footer)),
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(Some(Stale::Gone)),
+                Some(Err(why)) if !client::passes(&why) => return Err(Error::broker("reading a changelog", why)),
+                None | Some(Err(_)) if Instant::now() > deadline => {
+                    return Err(Error::Stalled { what: format!("nothing came from `{}/{partition}`", self.name) });
+                }
+                None | Some(Err(_)) => {}
+            }
+        }
+    }
+
+    /// Judges a state by the record that should be its last footer.
+    fn judge(&self, message: &BorrowedMessage<'_>, footer: Offset) -> Option<Stale> {
+        let offset = message.offset().max(0).cast_unsigned();
+        if offset != footer || !Footer::is_key(message.key().unwrap_or_default()) {
+            return Some(Stale::Gone);
+        }
+        let written = message.timestamp().to_millis().unwrap_or_default();
+        (now_ms().saturating_sub(written) > self.tombstones_ms).then_some(Stale::Old)
     }
 
     /// Hands over every batch from `from` to the end, in order, and returns the last footer. `patience` is how long a
@@ -139,11 +200,12 @@ impl Tail {
                     }
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => break,
-                Some(Err(why)) => return Err(Error::broker("reading a changelog", why)),
-                None if heard.elapsed() > SILENCE => {
+                Some(Err(why)) if !client::passes(&why) => return Err(Error::broker("reading a changelog", why)),
+                // A broker that is away tells so again and again.
+                None | Some(Err(_)) if heard.elapsed() > SILENCE => {
                     return Err(Error::Stalled { what: format!("nothing came from `{}/{partition}`", self.name) });
                 }
-                None => {}
+                None | Some(Err(_)) => {}
             }
         }
         gathering.finish(end)
@@ -152,8 +214,7 @@ impl Tail {
 
 /// The watermarks as the client's isolation sees them.
 pub(super) fn watermarks(client: &Consumer, name: &str, partition: Partition) -> Result<(Offset, Offset), Error> {
-    let (low, high) = client
-        .fetch_watermarks(name, number(partition), ASK)
+    let (low, high) = client::patiently(ASK, || client.fetch_watermarks(name, number(partition), ASK))
         .map_err(|why| Error::broker(format!("asking where `{name}/{partition}` begins and ends"), why))?;
     Ok((low.max(0).cast_unsigned(), high.max(0).cast_unsigned()))
 }
@@ -166,6 +227,12 @@ pub(super) fn add(list: &mut TopicPartitionList, name: &str, partition: Partitio
 /// A partition as librdkafka counts them.
 pub(super) fn number(partition: Partition) -> i32 {
     i32::try_from(partition).unwrap_or(i32::MAX)
+}
+
+/// Milliseconds since 1970.
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The batch that is being read.
@@ -183,8 +250,7 @@ struct Gathering<'a> {
 
 impl<'a> Gathering<'a> {
     fn new(tail: &'a Tail, partition: Partition, from: Offset, before: Before) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let whole_since = i64::try_from(now).unwrap_or(i64::MAX).saturating_sub(tail.uncompacted_ms);
+        let whole_since = now_ms().saturating_sub(tail.uncompacted_ms);
         let (before, first) = match before {
             Before::Nothing => (None, None),
             Before::Known(footer) => (Some(footer), None),

@@ -3,11 +3,12 @@
 //! The values are from measurements on one broker and two cores: without `retry.backoff.ms` a transaction waits 100 ms
 //! for the markers of the one before; with the default `fetch.queue.backoff.ms` a quick consumer stalls for a second.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::NoCustomPartitioner;
 
 use super::{Protocol, Settings};
@@ -29,7 +30,7 @@ impl ClientContext for Quiet {
         log(level, facility, message);
     }
 
-    fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
+    fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "kafka client");
     }
 }
@@ -141,6 +142,48 @@ where
     T: FromClientConfigAndContext<C>,
 {
     config.create_with_context(context).map_err(|why| Error::broker(what, why))
+}
+
+/// Whether an error is one that the cluster gets over by itself: a broker that restarts, a leader that moves.
+pub(super) fn passes(why: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        why.rdkafka_error_code(),
+        Some(
+            Code::BrokerTransportFailure
+                | Code::AllBrokersDown
+                | Code::Resolve
+                | Code::OperationTimedOut
+                | Code::MessageTimedOut
+                | Code::RequestTimedOut
+                | Code::CoordinatorLoadInProgress
+                | Code::CoordinatorNotAvailable
+                | Code::NotCoordinator
+                | Code::BrokerNotAvailable
+                | Code::ReplicaNotAvailable
+                | Code::LeaderNotAvailable
+                | Code::NotLeaderForPartition
+                | Code::NetworkException
+                | Code::FencedLeaderEpoch
+                | Code::UnknownLeaderEpoch
+                | Code::OffsetNotAvailable
+                | Code::UnstableOffsetCommit
+        )
+    )
+}
+
+/// Asks again for as long as the answer is an error that passes, and there is time.
+pub(super) fn patiently<T>(
+    patience: Duration,
+    mut ask: impl FnMut() -> Result<T, KafkaError>,
+) -> Result<T, KafkaError> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match ask() {
+            Err(why) if passes(&why) && Instant::now() < deadline => std::thread::sleep(Duration::from_millis(50)),
+            answer => return answer,
+        }
+    }
 }
 
 /// A consumer that says nothing but its log.

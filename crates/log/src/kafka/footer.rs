@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::{Offset, Position, Topic};
+use crate::{Offset, Position, Record, Topic};
 
 /// How many footers of a partition the compacted changelog keeps: their keys go round.
 const SLOTS: u64 = 4096;
@@ -52,6 +52,12 @@ impl Footer {
 
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
+    }
+
+    /// The footer that a record of a changelog is; None for one of the state.
+    pub fn of(record: &Record) -> Option<Self> {
+        let is_footer = record.key.as_deref().is_some_and(Self::is_key);
+        is_footer.then(|| Self::decode(record.value.as_deref()?)).flatten()
     }
 
     /// Where a topic is to be read next.

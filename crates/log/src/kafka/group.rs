@@ -11,6 +11,7 @@ use rdkafka::consumer::Consumer;
 
 use super::client;
 use super::fetch::{Command, Fetch};
+use super::footer::Footer;
 use super::inbox::{Inbox, Standing};
 use super::member::{self, Context, Member};
 use super::restore::{self, Progress};
@@ -52,6 +53,22 @@ impl Shared {
     /// Whether a lease still counts.
     pub(super) fn holds(&self, lease: Lease) -> bool {
         self.held().get(&lease.partition).is_some_and(|hold| hold.lease == lease && !hold.leaving)
+    }
+
+    /// Whether a lease was not taken away yet: it may be leaving, and wait for what its worker has at hand.
+    pub(super) fn has(&self, lease: Lease) -> bool {
+        self.held().get(&lease.partition).is_some_and(|hold| hold.lease == lease)
+    }
+
+    /// Reads the inputs of a partition anew from where a footer ends, unless it is being given up: nobody reads them then.
+    pub(super) fn reread(&self, lease: Lease, from: Footer) {
+        let held = self.held();
+        if !held.get(&lease.partition).is_some_and(|hold| hold.lease == lease && !hold.leaving) {
+            return;
+        }
+        let worker = self.worker_of(lease.partition);
+        let epoch = self.inboxes[worker].reread(lease.partition);
+        self.command(Command::Read { partition: lease.partition, worker, epoch, from });
     }
 
     /// Whether this process has anything to do with a partition.

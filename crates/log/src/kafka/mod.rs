@@ -43,7 +43,7 @@ mod worker;
 pub use edge::Edge;
 pub use footer::{Covered, Footer};
 pub use group::Group;
-pub use lag::{Lag, lag};
+pub use lag::{Ends, Gauge, Lag, ends, lag};
 pub use read::Onlooker;
 pub use replica::{Loaded, Replica};
 pub use restore::{Progress, Restoring, recover};

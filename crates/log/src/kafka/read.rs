@@ -105,6 +105,7 @@ impl Reader for Onlooker {
                     break;
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => {}
+                Some(Err(why)) if client::passes(&why) && Instant::now() < deadline => {}
                 Some(Err(why)) => return Err(Error::broker(format!("reading `{topic}/{partition}`"), why)),
                 None => break,
             }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Settings;
-use super::changelog::{Batch, Before, Tail};
+use super::changelog::{Batch, Before, Stale, Tail};
 use super::footer::{Covered, Footer};
 use super::group::Shared;
 use super::inbox::Standing;
@@ -66,17 +66,20 @@ pub(super) fn run(shared: &Shared, leases: &Mutex<Receiver<Lease>>) {
     loop {
         let next = leases.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(lease) = next else { return };
-        let mut attempt = || -> Result<(), Error> {
-            let tail = open(&mut tail, shared)?;
+        let attempt = |tail: &mut Option<Tail>| -> Result<(), Error> {
+            let tail = open(tail, shared)?;
             let _desk = shared.desks[lease.partition as usize].lock().unwrap_or_else(PoisonError::into_inner);
-            shared.restored(lease, restore(&Restorer::of(shared), tail, lease.partition)?);
+            let standing = restore(&Restorer::of(shared), tail, lease.partition)?;
+            agree(&shared.settings, tail, lease.partition, &standing.footer)?;
+            shared.restored(lease, standing);
             Ok(())
         };
         while shared.holds(lease) {
-            match attempt() {
+            match attempt(&mut tail) {
                 Ok(()) => break,
                 Err(why @ (Error::Broker { .. } | Error::Stalled { .. })) => {
                     tracing::warn!(partition = lease.partition, %why, "a partition cannot be restored yet");
+                    tail = None;
                     std::thread::sleep(GLANCE);
                 }
                 Err(why) => return shared.fail(&why),
@@ -116,12 +119,19 @@ fn restore(shared: &Restorer<'_>, tail: &Tail, partition: Partition) -> Result<S
     let from = known.unwrap_or(start);
     shared.progress.set(partition, Some(Restoring { from, at: from, end, since: Instant::now() }));
     let caught_up = match known {
+        _ if start > 0 => Err(Error::Mismatch {
+            what: format!(
+                "the changelog `{name}/{partition}`, of which the beginning was deleted: a part of the state"
+            ),
+            wanted: "one that begins at 0".to_owned(),
+            found: format!("one that begins at {start}"),
+        }),
         Some(next) if next > end => Err(Error::Mismatch {
             what: format!("the changelog `{name}/{partition}`, which the state has read further than it goes"),
             wanted: format!("at least {next} records"),
             found: end.to_string(),
         }),
-        Some(next) => catch_up(shared, tail, partition, next),
+        Some(next) => follow_on(shared, tail, partition, next, end),
         None => load(shared, tail, partition, start),
     };
     shared.progress.set(partition, None);
@@ -152,6 +162,45 @@ fn beginning(shared: &Restorer<'_>, tail: &Tail, partition: Partition) -> Result
         inputs.push(Covered { topic: topic.to_string(), from: start, next: start });
     }
     Ok(Footer { inputs, ..Footer::default() })
+}
+
+/// From what is here, where that still leads to the end; else from nothing.
+fn follow_on(
+    shared: &Restorer<'_>,
+    tail: &Tail,
+    partition: Partition,
+    next: Offset,
+    end: Offset,
+) -> Result<(Option<Footer>, Offset), Error> {
+    // Behind the last footer stands nothing but its transaction's mark.
+    let at_the_end = next + 1 >= end;
+    match tail.stale(partition, next.saturating_sub(1))? {
+        Some(why) if why == Stale::Gone || !at_the_end => {
+            tracing::warn!(partition, next, ?why, "the state here is too old for its changelog: it is restored anew");
+            load(shared, tail, partition, 0)
+        }
+        Some(_) | None => catch_up(shared, tail, partition, next),
+    }
+}
+
+/// That the changelog knows of everything the group has read. Where it does not, its end was lost, and going on would be
+/// to read and say again what was said: nobody does that in silence.
+fn agree(settings: &Settings, tail: &Tail, partition: Partition, footer: &Footer) -> Result<(), Error> {
+    for (topic, committed) in tail.committed(settings, partition)? {
+        let known = footer.next(&topic).unwrap_or_default();
+        if committed > known {
+            return Err(Error::Mismatch {
+                what: format!(
+                    "`{}/{partition}`, which the group has read further than the changelog `{}` knows",
+                    settings.name(&topic),
+                    settings.name(&settings.changelog)
+                ),
+                wanted: format!("offset {committed}"),
+                found: known.to_string(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// From what is here: batch by batch. The footer before the position is read once more, for it says where inputs go on.
@@ -257,7 +306,7 @@ fn follow(shared: &Shared, tail: &Tail, partition: Partition) -> Result<(), Erro
     let name = shared.settings.name(&shared.settings.changelog);
     let (start, end) = tail.bounds(&name, partition)?;
     match shared.replica.position(partition)? {
-        Some(next) if next < end => catch_up(&Restorer::of(shared), tail, partition, next).map(drop),
+        Some(next) if next < end => follow_on(&Restorer::of(shared), tail, partition, next, end).map(drop),
         None if start < end => load(&Restorer::of(shared), tail, partition, start).map(drop),
         Some(_) | None => Ok(()),
     }

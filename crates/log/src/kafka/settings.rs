@@ -56,6 +56,9 @@ pub struct Settings {
     pub session_timeout: Duration,
     /// For how long the changelog is surely not compacted (`min.compaction.lag.ms`): so long a batch must be whole.
     pub uncompacted: Duration,
+    /// For how long deletes surely stand in the changelog (`delete.retention.ms`). A state that is older and is not at
+    /// the changelog's end is restored from nothing: it may have missed some.
+    pub tombstones: Duration,
 }
 
 impl Settings {
@@ -79,6 +82,7 @@ impl Settings {
             transaction_timeout: Duration::from_secs(10),
             session_timeout: Duration::from_secs(30),
             uncompacted: Duration::from_secs(6 * 60 * 60),
+            tombstones: Duration::from_secs(24 * 60 * 60),
         }
     }
 

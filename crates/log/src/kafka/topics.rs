@@ -50,6 +50,7 @@ impl Planned {
             Cleanup::Changelog => {
                 configuration.insert("cleanup.policy", "compact".to_owned());
                 configuration.insert("min.compaction.lag.ms", settings.uncompacted.as_millis().to_string());
+                configuration.insert("delete.retention.ms", settings.tombstones.as_millis().to_string());
             }
             Cleanup::Delete(kept) => {
                 let kept = kept.map_or_else(|| "-1".to_owned(), |milliseconds| milliseconds.to_string());
@@ -118,7 +119,8 @@ pub fn apply(settings: &Settings, plan: &[Planned]) -> Result<Vec<String>, Error
     Ok(made)
 }
 
-/// Deletes what the group has read of an input.
+/// Deletes what the group has committed of an input. The marks of transactions behind it stay, and with them the offset
+/// where a footer says that reading goes on: were it gone, nobody could begin there.
 ///
 /// # Errors
 /// [`Error::Broker`].

@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::changelog::{Batch, Before, Tail, add, key_into, value_of};
-use super::fetch::Command;
 use super::footer::{Footer, Sum};
 use super::group::Shared;
 use super::inbox::{Change, Found, Inbox, Standing};
@@ -27,7 +26,6 @@ pub struct Worker {
     shared: Arc<Shared>,
     member: Arc<Member>,
     inbox: Arc<Inbox>,
-    number: usize,
     leases: Vec<Lease>,
     held: BTreeMap<Partition, Standing>,
     transactor: Transactor,
@@ -36,6 +34,8 @@ pub struct Worker {
     /// What those reads found, to be applied.
     found: BTreeMap<Partition, VecDeque<Batch>>,
     names: Names,
+    /// A producer was made: nothing is left open under this worker's id.
+    begun: bool,
     broken: bool,
 }
 
@@ -47,13 +47,13 @@ impl Worker {
             shared,
             member,
             inbox,
-            number,
             leases: Vec::new(),
             held: BTreeMap::new(),
             transactor,
             tail: None,
             found: BTreeMap::new(),
             names,
+            begun: false,
             broken: false,
         }
     }
@@ -81,7 +81,7 @@ impl Worker {
 
     /// Everything between the beginning of a transaction and its commit. Returns the changelog's next offsets.
     fn transact(&mut self, transaction: &Transaction) -> Result<Vec<(Partition, Offset)>, Failure> {
-        let member = self.member()?;
+        let member = self.member(&transaction.inputs)?;
         let inputs = self.inputs(&transaction.inputs).map_err(Failure::Failed)?;
         self.transactor.begin()?;
         for append in &transaction.outputs {
@@ -98,9 +98,17 @@ impl Worker {
         Ok(changelog)
     }
 
-    /// The group's word that counts now: one from before a rebalance would let a zombie pass.
-    fn member(&self) -> Result<ConsumerGroupMetadata, Failure> {
-        self.member.group_metadata().ok_or(Failure::Fenced)
+    /// The group's word, under which the inputs' partitions are held. It is taken before it is asked whether they still
+    /// are: a rebalance takes partitions away before it gives a new word, so a word from after it never comes with
+    /// partitions from before it. With that pair a zombie would pass.
+    fn member(&self, inputs: &[Position]) -> Result<ConsumerGroupMetadata, Failure> {
+        let word = self.member.group_metadata().ok_or(Failure::Fenced)?;
+        let ours = |input: &Position| self.lease(input.partition).is_some_and(|lease| self.shared.has(lease));
+        if inputs.iter().all(ours) { Ok(word) } else { Err(Failure::Fenced) }
+    }
+
+    fn lease(&self, partition: Partition) -> Option<Lease> {
+        self.leases.iter().find(|lease| lease.partition == partition).copied()
     }
 
     fn inputs(&self, inputs: &[Position]) -> Result<TopicPartitionList, Error> {
@@ -190,8 +198,10 @@ impl Worker {
         })?;
         let footer = footer.unwrap_or(standing.footer);
         self.found.entry(partition).or_default().extend(batches);
-        let epoch = self.inbox.reread(partition);
-        self.shared.command(Command::Read { partition, worker: self.number, epoch, from: footer.clone() });
+        // What was taken away meanwhile is not read any more: the worker is about to hear of it.
+        if let Some(lease) = self.lease(partition) {
+            self.shared.reread(lease, footer.clone());
+        }
         self.held.insert(partition, Standing { footer, next });
         Ok(())
     }
@@ -205,6 +215,11 @@ impl Log for Worker {
     fn poll(&mut self, budget: Budget) -> Result<Polled, Error> {
         if self.broken {
             return Err(Error::Misuse("after a failed commit the log is rewound before it is used".to_owned()));
+        }
+        if !self.begun {
+            // What a predecessor of the same name left open would keep restoring waiting until its time is out.
+            self.transactor.prepare()?;
+            self.begun = true;
         }
         match self.inbox.take(budget, self.shared.settings.linger)? {
             Found::Changes(changes) => Ok(self.take_note(changes)),
@@ -230,8 +245,15 @@ impl Log for Worker {
         // Whatever was open under this worker's id is over once a producer has begun anew.
         self.transactor.discard();
         self.transactor.prepare()?;
+        let deadline = Instant::now() + UNDECIDED;
         for partition in Vec::from_iter(self.held.keys().copied()) {
-            self.reread(partition)?;
+            while let Err(why) = self.reread(partition) {
+                if Instant::now() > deadline || !matches!(why, Error::Broker { .. } | Error::Stalled { .. }) {
+                    return Err(why);
+                }
+                tracing::warn!(partition, %why, "what became of a transaction cannot be read yet");
+                self.tail = None;
+            }
         }
         self.broken = false;
         Ok(())

@@ -51,6 +51,7 @@ pub fn collect(cluster: &Cluster, sources: Sources, listen: SocketAddr) -> Resul
         policy: Arc::clone(&cluster.policy),
         key: cluster.key.clone(),
         partitions: cluster.settings.partitions,
+        framing: cluster.contract.framing.clone(),
         log: Arc::new(Edge::open(&cluster.settings)?),
         persons: None,
     };

@@ -12,7 +12,11 @@ use musubi_core::identifier::DeploymentKey;
 use musubi_core::policy::Policy;
 use musubi_log::kafka::{self, Cleanup, Planned, Settings};
 use musubi_log::{Table, Topic};
-use musubi_stitcher::topics::{ALL, COMPACTED, DIRECTIVES, INPUTS, MESH, TOUCHPOINTS};
+use musubi_schema::Writers;
+use musubi_stitcher::topics::{
+    ALL, COMPACTED, DIRECTIVES, INPUTS, MESH, PROFILE_IDENTIFIERS, PROFILE_TRAITS, TOUCHPOINTS,
+};
+use musubi_stitcher::{Contract, Reading};
 use musubi_store::{self as store, Rocks, STATE_FAMILIES};
 
 use crate::facts::{self, Facts};
@@ -40,6 +44,10 @@ pub struct Cluster {
     pub store: store::Options,
     /// How the stitcher works.
     pub machine: musubi_stitcher::Options,
+    /// What is promised downstream: how values are framed, and what stands in the headers.
+    pub contract: Contract,
+    /// The schemas that others wrote under.
+    pub writers: Writers,
     /// How many records a batch takes at most.
     pub batch: usize,
 }
@@ -53,7 +61,9 @@ impl Cluster {
     /// Every topic as it should be.
     pub fn plan(&self) -> Vec<Planned> {
         let planned = |topic: Topic, cleanup| Planned::new(&self.settings, topic, cleanup, self.replication);
-        let topics = ALL.into_iter().map(|topic| {
+        let flat = [PROFILE_IDENTIFIERS, PROFILE_TRAITS];
+        let said = ALL.into_iter().filter(|topic| self.contract.rows || !flat.contains(topic));
+        let topics = said.map(|topic| {
             let cleanup = cleanup_of(&topic);
             planned(topic, cleanup)
         });
@@ -70,6 +80,13 @@ impl Cluster {
             return Ok(());
         }
         Err(Error::Topics(differences.iter().map(ToString::to_string).collect()))
+    }
+
+    /// What reads the records of this deployment.
+    fn reading(&self) -> Reading {
+        let mut writers = self.writers.clone();
+        writers.add_ours(&self.contract.framing);
+        Reading::new(Arc::clone(&self.policy), self.key.clone(), self.settings.partitions).with_writers(writers)
     }
 
     /// Opens the state of this process, or makes it. What is there must have been made under the same policy, key and

@@ -40,7 +40,7 @@ pub fn rebuild(cluster: &Cluster, directory: &Path, told: Told<'_>) -> Result<Ce
     let partitions = cluster.settings.partitions;
     let options = Options { snapshots: false, throttle: false, ..cluster.machine };
     let mut machine = Machine::new(Arc::clone(&cluster.policy), partitions, Stored(rocks.clone()), options);
-    let mut reading = Reading::new(Arc::clone(&cluster.policy), cluster.key.clone(), partitions);
+    let mut reading = cluster.reading();
     let mut records = 0;
     loop {
         let piece = evidence.read()?;
@@ -63,6 +63,7 @@ pub fn rebuild(cluster: &Cluster, directory: &Path, told: Told<'_>) -> Result<Ce
 /// Takes records in, and hands the partitions what they say to each other until nobody says anything.
 fn take_in(machine: &mut Machine<Stored<Rocks>>, reading: &mut Reading, piece: &[Delivery]) -> Result<(), Error> {
     let failed = |why| Error::from(musubi_stitcher::Error::from(why));
+    reading.prepare(piece).map_err(musubi_stitcher::Error::from)?;
     let inputs = piece.iter().filter_map(|delivery| match reading.record(delivery) {
         Intake::Input(owner, input) => Some((owner, input)),
         Intake::Refused(_) => None,
@@ -88,7 +89,7 @@ fn take_in(machine: &mut Machine<Stored<Rocks>>, reading: &mut Reading, piece: &
 pub fn verify(cluster: &Cluster, told: Told<'_>) -> Result<Vec<Fingerprint>, Error> {
     let mut evidence = Evidence::open(cluster, &Places::new())?;
     let mut batch = Batch::new(&cluster.policy, &cluster.key);
-    let mut reading = Reading::new(Arc::clone(&cluster.policy), cluster.key.clone(), cluster.settings.partitions);
+    let mut reading = cluster.reading();
     let mut records = 0;
     loop {
         let piece = evidence.read()?;
@@ -96,6 +97,7 @@ pub fn verify(cluster: &Cluster, told: Told<'_>) -> Result<Vec<Fingerprint>, Err
             break;
         }
         records += piece.len() as u64;
+        reading.prepare(&piece).map_err(musubi_stitcher::Error::from)?;
         for delivery in &piece {
             reading.into_batch(delivery, &mut batch);
         }

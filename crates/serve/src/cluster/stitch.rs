@@ -73,7 +73,8 @@ pub fn stitch(cluster: &Cluster, directory: &Path, listen: Option<SocketAddr>) -
 
 fn worker(cluster: &Cluster, group: &Group, rocks: Rocks, number: usize) -> Worker<kafka::Worker, Rocks> {
     let (policy, key) = (Arc::clone(&cluster.policy), cluster.key.clone());
-    Worker::new(group.worker(number), rocks, policy, key, cluster.settings.partitions, cluster.machine)
+    let worker = Worker::new(group.worker(number), rocks, policy, key, cluster.settings.partitions, cluster.machine);
+    worker.with_contract(cluster.contract.clone(), cluster.writers.clone())
 }
 
 /// Works until told to stop: the batch at hand is finished first.
@@ -96,6 +97,11 @@ fn work(
                 warn_of(&turn);
             }
             Ok(_) => {}
+            // What it is cannot be told now, and must not be guessed: it waits.
+            Err(why @ musubi_stitcher::Error::Schema(_)) => {
+                tracing::warn!(%why, "records wait for their schema");
+                std::thread::sleep(PATIENCE);
+            }
             Err(why) => break Err(Error::from(why)),
         }
     };

@@ -59,7 +59,7 @@ fn quarantine(entrance: &Entrance, aside: &SetAside, now: Timestamp) -> Result<A
         line: None,
         original,
     };
-    let record = collect::encode(&aside.source, &avro::Record::Quarantined(&quarantined), now)?;
+    let record = entrance.record(&aside.source, &avro::Record::Quarantined(&quarantined), now)?;
     Ok(Append { topic: QUARANTINE, partition: partition_of(&aside.source, entrance.partitions), record })
 }
 
