@@ -59,6 +59,7 @@ const PURE: &[&str] = &[
     "regex",
     "rustc-hash",
     "serde",
+    "sha2",
     "thiserror",
     "toml",
     "unicode-normalization",

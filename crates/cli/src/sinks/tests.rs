@@ -27,7 +27,9 @@ fn sample() -> Result<(Snapshot, ProfileChange)> {
     let policy = Policy::recommended();
     let touchpoint = Parser::new().parse_touchpoint(TOUCHPOINT.as_bytes())?;
     let read = policy.read(touchpoint, &DeploymentKey::derive(b"test"));
-    let read = read.map_err(|rejection| anyhow::anyhow!(rejection.reason()))?;
+    let mut read = read.map_err(|rejection| anyhow::anyhow!(rejection.reason()))?;
+    // The hashes of the address are identifiers like others, and would only make the tables longer.
+    read.identifiers.retain(|identifier| !identifier.namespace_name().contains("sha256"));
     let mut profile = Profile::default();
     profile.observe(&read.effect, &policy);
     let position = Position { topic: "a.ndjson".into(), partition: 0, offset: 7 };

@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn what_a_source_could_not_map_is_mapped_by_the_source_as_it_is_now_and_twice_alike() {
-        let item = kept("unmappable", r#"{"id":"7","card":"4901"}"#);
+        let item = kept("unmappable", r#"{"data":{"id":"7","card":"4901"}}"#);
         let one = decide(&item, false, till);
         assert!(matches!(&one, Again::Touchpoints(found) if found.len() == 1), "{one:?}");
         assert_eq!(one, decide(&item, false, till), "so that a second retry is a copy");
