@@ -31,7 +31,12 @@ pub fn lines(persons: u64, touchpoints: u64) -> Vec<Vec<u8>> {
 
 /// Processor time of this process so far, all threads together.
 pub fn processor_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    processor_time_of("self")
+}
+
+/// Processor time so far of a process that runs; none where it does not.
+pub fn processor_time_of(process: &str) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     let after_name = stat.rsplit(')').next().unwrap_or_default();
     let ticks = |place: usize| after_name.split_whitespace().nth(place).and_then(|word| word.parse::<u64>().ok());
     // Fields 14 and 15 of proc(5), in ticks of 10 ms.

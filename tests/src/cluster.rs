@@ -24,6 +24,7 @@ const APPENDED: usize = 500;
 pub struct Fixture {
     /// The deployment.
     pub cluster: Cluster,
+    edge: Edge,
     broker: Option<Broker>,
 }
 
@@ -69,8 +70,8 @@ impl Fixture {
     }
 
     fn made(cluster: Cluster) -> Result<Self> {
-        let fixture = Self { cluster, broker: None };
-        kafka::apply(&fixture.cluster.settings, &fixture.cluster.plan())?;
+        kafka::apply(&cluster.settings, &cluster.plan())?;
+        let fixture = Self { edge: Edge::open(&cluster.settings)?, cluster, broker: None };
         // A cluster makes topics in its own time.
         let deadline = Instant::now() + PATIENCE;
         while let Err(why) = fixture.cluster.check() {
@@ -95,11 +96,10 @@ impl Fixture {
     /// # Errors
     /// Where the cluster refuses them.
     pub fn feed(&self, lines: &[Vec<u8>]) -> Result<()> {
-        let edge = Edge::open(&self.cluster.settings)?;
         let mut parser = Parser::new();
         for lines in lines.chunks(APPENDED) {
             let appends: Result<Vec<Append>> = lines.iter().map(|line| self.append(&mut parser, line)).collect();
-            edge.append(appends?)?;
+            self.edge.append(appends?)?;
         }
         Ok(())
     }
@@ -107,7 +107,7 @@ impl Fixture {
     fn append(&self, parser: &mut Parser, line: &[u8]) -> Result<Append> {
         let mut touchpoint = parser.parse_touchpoint(line).map_err(|why| anyhow::anyhow!("{why:?}"))?;
         touchpoint.received_at.get_or_insert(touchpoint.occurred_at);
-        let identifiers = self.cluster.policy.identify(&touchpoint.identifiers, &self.cluster.key);
+        let identifiers = self.cluster.policy.identify(&touchpoint, &self.cluster.key);
         let (key, partition) = match &identifiers {
             Ok(identifiers) => {
                 let strongest = &identifiers.kept[0];
@@ -165,8 +165,10 @@ impl Fixture {
     /// # Errors
     /// Where the cluster refuses them.
     pub fn feed_raw(&self, records: Vec<(u32, Record)>) -> Result<()> {
-        let appends = records.into_iter().map(|(partition, record)| Append { topic: TOUCHPOINTS, partition, record });
-        Edge::open(&self.cluster.settings)?.append(appends.collect())?;
+        let now = |record| Record { timestamp_ms: now_ms(), ..record };
+        let append = |(partition, record)| Append { topic: TOUCHPOINTS, partition, record: now(record) };
+        let appends = records.into_iter().map(append);
+        self.edge.append(appends.collect())?;
         Ok(())
     }
 }

@@ -51,6 +51,16 @@ impl<'a> Crew<'a> {
         self.home.path().join(member.to_string())
     }
 
+    /// How many there ever were.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether there never was anybody.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
     /// One more; its number.
     ///
     /// # Errors
@@ -156,7 +166,7 @@ impl<'a> Crew<'a> {
         settled.with_context(words)
     }
 
-    /// Waits for rest, ends all in good order, and sees what is there.
+    /// Waits for rest, ends all in good order, and sees what is there. `lines` is what was fed, for `musubi run`.
     ///
     /// # Errors
     /// Where there is no rest, one does not end well, or something cannot be read.
@@ -168,7 +178,7 @@ impl<'a> Crew<'a> {
             ensure!(code == Some(0), "one ended with {code:?}:\n{words}");
         }
         let states: Vec<PathBuf> = (0..self.members.len()).map(|member| self.state(member)).collect();
-        Story::gather(self.fixture, &states, Some(lines))
+        Story::gather(self.fixture, &states, lines)
     }
 
     /// As [`Crew::story`], and asks the six oracles. Tells what they saw.

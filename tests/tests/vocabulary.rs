@@ -47,3 +47,35 @@ fn every_computed_trait_of_the_recommended_policy_says_something_of_somebody() {
     let rules: BTreeSet<&str> = policy.computed.iter().map(|rule| rule.name.as_ref()).collect();
     assert_eq!(said, rules);
 }
+
+/// The namespaces that the text of a mapping names, and those that its sample was seen to use.
+fn namespaces_of(preset: &musubi_channels::Preset) -> BTreeSet<String> {
+    let named = preset.mapping.split(['(', ' ']).zip(preset.mapping.split(['(', ' ']).skip(1));
+    let literal = |text: &str| Some(text.strip_prefix('"')?.split('"').next()?.to_owned());
+    named.filter(|(call, _)| matches!(*call, "id" | "scoped")).filter_map(|(_, text)| literal(text)).collect()
+}
+
+#[test]
+fn the_recommended_policy_knows_every_namespace_that_a_preset_names() {
+    let policy = Policy::recommended();
+    // Chosen by a condition in the mapping, so no literal stands behind `id(`.
+    let chosen = ["gaid", "idfa", "psid", "ig_scoped_id", "user_id", "anonymous_id"].map(str::to_owned);
+    let hashed = ["email_sha256", "email_sha256_google", "phone_sha256", "phone_sha256_meta"].map(str::to_owned);
+    let named: BTreeSet<String> =
+        musubi_channels::PRESETS.iter().flat_map(namespaces_of).chain(chosen).chain(hashed).collect();
+    assert!(named.len() > 30, "found only {named:?}");
+    let unknown: Vec<&String> = named.iter().filter(|name| policy.find(name).is_none()).collect();
+    assert_eq!(unknown, Vec::<&String>::new());
+}
+
+#[test]
+fn the_recommended_policy_reads_an_identifier_of_every_touchpoint_of_every_sample() {
+    let policy = Policy::recommended();
+    let key = musubi_core::identifier::DeploymentKey::derive(b"vocabulary");
+    for sample in musubi_channels::samples::SAMPLES {
+        for touchpoint in sample.take(&sample.source()).taken.touchpoints {
+            let read = policy.identify(&touchpoint, &key).expect(sample.preset);
+            assert_eq!(read.unknown_namespaces, 0, "{}: {:?}", sample.preset, touchpoint.identifiers);
+        }
+    }
+}

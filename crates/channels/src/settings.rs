@@ -72,6 +72,8 @@ pub struct Settings {
     /// Which fields of a payload, row or record mean what, for the presets `webhook`, `csv` and `debezium`.
     #[serde(default)]
     pub fields: Fields,
+    /// The topic of the cluster that the source's records are on, for a source that is neither files nor requests.
+    pub topic: Option<String>,
     /// How the source's CSV files are written.
     #[serde(default)]
     pub csv: Csv,

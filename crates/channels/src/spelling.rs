@@ -1,17 +1,12 @@
 //! Spellings of identifiers that the core does not know: cards with their check digits, hashes as advertisers send them,
 //! names in the form of the vocabulary.
 
-use musubi_core::normalise::Normaliser;
-use sha2::{Digest as _, Sha256};
+use musubi_core::normalise::{CheckDigit, Normaliser, Spelling};
 
 /// Lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|half| char::from(DIGITS[usize::from(half)])).collect()
-}
-
-fn digest(text: &str) -> String {
-    hex(&Sha256::digest(text.as_bytes()))
 }
 
 /// A name in lower-case words with `_` between: `Order Completed` and `orderCompleted` are `order_completed`. What is no
@@ -39,60 +34,50 @@ pub(crate) fn card(number: &str) -> Option<String> {
     Normaliser::Digits.normalise(number).map(std::borrow::Cow::into_owned)
 }
 
-/// Whether these are 8 or 13 digits of which the last is the check digit of JAN (EAN). Zeros alone pass: a list of
-/// blocked values has to hold them.
+/// Whether these are 8 or 13 digits of which the last is the check digit of JAN (EAN).
 pub(crate) fn is_jan(number: &str) -> bool {
-    matches!(number.len(), 8 | 13) && sum(number, |place, digit| digit * if place % 2 == 0 { 1 } else { 3 }) == Some(0)
+    CheckDigit::Jan.holds(number)
 }
 
-/// Whether the last digit is the check digit of Luhn. Zeros alone pass here as well.
+/// Whether the last digit is the check digit of Luhn.
 pub(crate) fn is_luhn(number: &str) -> bool {
-    let doubled = |digit: u32| if digit > 4 { digit * 2 - 9 } else { digit * 2 };
-    number.len() > 1 && sum(number, |place, digit| if place % 2 == 0 { digit } else { doubled(digit) }) == Some(0)
-}
-
-/// The weighted sum of digits modulo 10, places counted from the right; none where anything else is among them.
-fn sum(number: &str, weigh: impl Fn(usize, u32) -> u32) -> Option<u32> {
-    const LONGEST: usize = 32;
-    let digits = number.chars().rev().enumerate().map(|(place, c)| c.to_digit(10).map(|digit| weigh(place, digit)));
-    if number.len() > LONGEST { None } else { digits.sum::<Option<u32>>().map(|sum| sum % 10) }
+    CheckDigit::Luhn.holds(number)
 }
 
 /// A namespace and the value in it.
 pub(crate) type Hash = (&'static str, String);
 
-/// The hashes under which advertisers know a mail address: of the address as it is (`email_sha256`, Meta and most), and
-/// as Google makes it (`email_sha256_google`), which takes the dots out of the local part at gmail.com and
-/// googlemail.com. Both, so that whichever a system sends meets its plain form.
+/// The hashes under which advertisers know a mail address, in Meta's spelling (`email_sha256`) and in Google's
+/// (`email_sha256_google`). Both, so that whichever a system sends meets its plain form.
 pub(crate) fn email_hashes(address: &str) -> Option<[Hash; 2]> {
     let address = Normaliser::Email.normalise(address)?;
-    let folded = gmail(&address).unwrap_or_else(|| address.clone().into_owned());
-    Some([("email_sha256", digest(&address)), ("email_sha256_google", digest(&folded))])
-}
-
-/// The mailbox at Google that an address leads to: no dots, no plus tag, gmail.com.
-fn gmail(address: &str) -> Option<String> {
-    let (local, domain) = address.rsplit_once('@')?;
-    let mailbox = local.split('+').next()?.replace('.', "");
-    (matches!(domain, "gmail.com" | "googlemail.com") && !mailbox.is_empty()).then(|| format!("{mailbox}@gmail.com"))
+    let hash = |spelling: Spelling| spelling.of_email(&address);
+    Some([("email_sha256", hash(Spelling::Meta)), ("email_sha256_google", hash(Spelling::Google))])
 }
 
 /// The hashes of a number in E.164: with its plus (`phone_sha256`, Google) and without (`phone_sha256_meta`).
 pub(crate) fn phone_hashes(number: &str) -> Option<[Hash; 2]> {
-    let digits = number.strip_prefix('+')?;
-    Some([("phone_sha256", digest(number)), ("phone_sha256_meta", digest(digits))])
+    let hash = |spelling: Spelling| spelling.of_phone(number);
+    number
+        .starts_with('+')
+        .then(|| [("phone_sha256", hash(Spelling::Google)), ("phone_sha256_meta", hash(Spelling::Meta))])
 }
 
 /// Whether this is a SHA-256 in hexadecimal digits, and of something: the digest of the empty text is junk that
 /// advertisers' tags send.
 pub(crate) fn is_sha256(value: &str) -> bool {
-    const OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-    value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit()) && !value.eq_ignore_ascii_case(OF_NOTHING)
+    Normaliser::Sha256.normalise(value).is_some()
 }
 
 #[cfg(test)]
 mod tests {
+    use sha2::{Digest as _, Sha256};
+
     use super::*;
+
+    fn digest(text: &str) -> String {
+        hex(&Sha256::digest(text.as_bytes()))
+    }
 
     #[test]
     fn names_are_in_the_form_of_the_vocabulary() {

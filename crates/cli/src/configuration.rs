@@ -194,6 +194,13 @@ impl Default for Collect {
     }
 }
 
+impl Kafka {
+    /// Where the deployment's topics are: the cluster, and what stands before their names.
+    pub(crate) fn place(&self) -> String {
+        format!("{}/{}", self.bootstrap, self.prefix)
+    }
+}
+
 impl Flags {
     /// What is configured.
     ///
@@ -333,7 +340,6 @@ impl Configuration {
     ///
     /// # Errors
     /// Where there is no such source, or it cannot stand.
-    #[allow(dead_code, reason = "`musubi ingest` begins with it")]
     pub(crate) fn source(&self, name: &str) -> Result<Source> {
         let settings = self.source_settings()?;
         let names: Vec<String> = settings.iter().map(|settings| format!("`{}`", settings.name)).collect();

@@ -6,6 +6,7 @@
 mod commands;
 mod configuration;
 mod input;
+mod outlet;
 mod output;
 mod progress;
 mod run;

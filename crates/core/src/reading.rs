@@ -1,9 +1,9 @@
 //! Reading: how the policy sees a touchpoint. What it drops, what it refuses, and what is left to be evidence.
 
-use std::sync::Arc;
-
 use crate::identifier::{DeploymentKey, Identifier, NamespaceId};
+use crate::normalise::{Normaliser, Spelling};
 use crate::policy::Policy;
+use crate::time::Timestamp;
 use crate::touchpoint::{Effect, Reading, Rejection, Touchpoint};
 
 /// The longest normalised value, in bytes. Longer ones are texts that got into the wrong field.
@@ -43,7 +43,7 @@ impl Policy {
     /// # Errors
     /// Why the touchpoint is set aside: see [`Self::identify`].
     pub fn read(&self, touchpoint: Touchpoint, deployment: &DeploymentKey) -> Result<Reading, Rejection> {
-        let identifiers = self.identify(&touchpoint.identifiers, deployment)?;
+        let identifiers = self.identify(&touchpoint, deployment)?;
         Ok(Reading {
             identifiers: identifiers.kept,
             effect: self.effect(touchpoint),
@@ -52,18 +52,17 @@ impl Policy {
         })
     }
 
-    /// What these namespaces and values, as sent, are as identifiers.
+    /// What the namespaces and values of a touchpoint, as sent, are as identifiers: each that counts, the hashes of those
+    /// whose hashes the policy names, and for a value that expires one identifier for each of its epochs. A function of
+    /// the touchpoint and the policy, so every replay reads the same.
     ///
     /// # Errors
     /// [`Rejection::TooManyIdentifiers`] counts what was sent, before anything is dropped.
     /// [`Rejection::ConflictingIdentifiers`] compares what is left after it. Where nothing is left,
     /// [`Rejection::BlockedIdentifiers`] if a value was blocked, else [`Rejection::UnknownNamespaces`] if all were in
     /// namespaces that the policy does not name, else [`Rejection::NoIdentifiers`].
-    pub fn identify(
-        &self,
-        sent: &[(Arc<str>, Arc<str>)],
-        deployment: &DeploymentKey,
-    ) -> Result<Identifiers, Rejection> {
+    pub fn identify(&self, touchpoint: &Touchpoint, deployment: &DeploymentKey) -> Result<Identifiers, Rejection> {
+        let sent = &touchpoint.identifiers;
         if sent.len() > self.limits.max_identifiers_per_touchpoint as usize {
             return Err(Rejection::TooManyIdentifiers);
         }
@@ -71,7 +70,7 @@ impl Policy {
         let mut blocked = false;
         for (namespace, value) in sent {
             match self.identifier(namespace, value, deployment) {
-                Ok(identifier) => read.kept.push(identifier),
+                Ok(identifier) => self.keep(identifier, touchpoint.time(), deployment, &mut read.kept),
                 Err(Unusable::UnknownNamespace) => read.unknown_namespaces += 1,
                 Err(Unusable::Invalid) => read.dropped += 1,
                 Err(Unusable::Blocked) => (blocked, read.dropped) = (true, read.dropped + 1),
@@ -84,7 +83,36 @@ impl Policy {
         Ok(read)
     }
 
-    /// The identifier that a value of this namespace is.
+    /// Keeps an identifier, and what follows from it.
+    fn keep(&self, identifier: Identifier, time: Timestamp, deployment: &DeploymentKey, kept: &mut Vec<Identifier>) {
+        let namespace = self.namespace(identifier.namespace());
+        match namespace.epochs(time) {
+            Some(epochs) => kept.extend(epochs.map(|epoch| {
+                let value = format!("{}@{epoch}", identifier.value());
+                Identifier::new(identifier.namespace(), &namespace.name, &value, deployment)
+            })),
+            None => {
+                kept.extend(self.hashes(&identifier, deployment));
+                kept.push(identifier);
+            }
+        }
+    }
+
+    /// The hashes of an identifier that the policy names, as identifiers: a system that sends only a hash then meets the
+    /// plain value. A hash that is blocked is none.
+    pub fn hashes(&self, identifier: &Identifier, deployment: &DeploymentKey) -> impl Iterator<Item = Identifier> {
+        let of_this = self.hashed.iter().filter(|(plain, _, _)| *plain == identifier.namespace());
+        of_this.filter_map(move |(plain, id, spelling)| {
+            let is_phone = matches!(self.namespace(*plain).normalise, Normaliser::Phone(_));
+            let spell = if is_phone { Spelling::of_phone } else { Spelling::of_email };
+            let hash = spell(*spelling, identifier.value());
+            let name = &self.namespace(*id).name;
+            (!self.blocked.contains(&hash)).then(|| Identifier::new(*id, name, &hash, deployment))
+        })
+    }
+
+    /// The identifier that a value of this namespace is. Of one that expires it is the value in one epoch, as it stands
+    /// on every topic: `VALUE@EPOCH`.
     ///
     /// # Errors
     /// Why it is none. A value is looked up among the blocked ones as it was sent, trimmed, and as it is normalised.

@@ -35,6 +35,7 @@
 
 pub mod embedded;
 mod error;
+mod failpoint;
 pub mod kafka;
 mod mutations;
 mod record;
@@ -44,6 +45,7 @@ mod traits;
 pub use bytes::Bytes;
 
 pub use error::{CommitError, Error};
+pub use failpoint::failpoint;
 pub use mutations::{Mutation, Mutations, Table};
 pub use record::{Append, Delivery, Header, Offset, Partition, Record, Topic};
 pub use traits::{Budget, Changes, Committed, Lease, Log, Polled, Position, Producer, Reader, Stretch, Transaction};

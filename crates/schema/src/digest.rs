@@ -10,7 +10,12 @@ use xxhash_rust::xxh3::xxh3_64;
 /// Room for the bytes of a common touchpoint, so that they are gathered without growing.
 const COMMON_BYTES: usize = 512;
 
+/// What stands in the place of the time of an event that has none: no instant, since it is before all of them.
+const NO_TIME: i64 = i64::MIN;
+
 /// A digest of everything in a touchpoint except when it was received, so that a copy delivered later is still a copy.
+/// Where it happened when it was received, because the sender gave no time of its own, neither instant is looked at: each
+/// attempt of such a sender is received, and so happens, at another.
 ///
 /// Equal for touchpoints that say the same: the order of identifiers and copies among them mean nothing. Not keyed and
 /// not proof against somebody who makes collisions on purpose; those would only hide a sender's own second version.
@@ -19,7 +24,8 @@ pub fn content_digest(touchpoint: &Touchpoint) -> u64 {
     for text in [&touchpoint.source, &touchpoint.event_id, &touchpoint.channel, &touchpoint.kind] {
         bytes.text(text);
     }
-    bytes.0.extend_from_slice(&touchpoint.occurred_at.as_micros().to_le_bytes());
+    let own_time = Some(touchpoint.occurred_at).filter(|at| touchpoint.received_at != Some(*at));
+    bytes.0.extend_from_slice(&own_time.map_or(NO_TIME, |at| at.as_micros()).to_le_bytes());
     bytes.identifiers(&touchpoint.identifiers);
     bytes.fields(&touchpoint.traits);
     bytes.fields(&touchpoint.properties);

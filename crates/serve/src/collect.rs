@@ -132,7 +132,7 @@ fn touchpoint(entrance: &Entrance, parser: &mut Parser, item: &[u8], now: Timest
 
 /// The record of a touchpoint that has its time of receipt.
 pub(crate) fn append(entrance: &Entrance, touchpoint: &Touchpoint, now: Timestamp) -> Result<Append, Refusal> {
-    let identifiers = entrance.policy.identify(&touchpoint.identifiers, &entrance.key).map_err(|rejection| Aside {
+    let identifiers = entrance.policy.identify(touchpoint, &entrance.key).map_err(|rejection| Aside {
         reason: rejection.reason(),
         detail: format!("of {} identifiers sent", touchpoint.identifiers.len()),
         source: Some(touchpoint.source.as_ref().to_owned()),

@@ -20,7 +20,8 @@ struct Wider {
     scope: Option<String>,
 }
 
-/// The records of a directive: one, or one for each identifier of a person.
+/// The records of a directive: one; one for each identifier of a person; and one for each hash under which what is named
+/// here is known as well, since a word on a mail address that left its hash standing would say nothing.
 pub(crate) fn appends(
     entrance: &Entrance,
     parser: &mut Parser,
@@ -28,24 +29,49 @@ pub(crate) fn appends(
     now: Timestamp,
 ) -> Result<Vec<Append>, Refusal> {
     let directive = parser.parse_directive(item)?;
-    let first = append(entrance, &directive, now)?;
+    let mut appends = vec![append(entrance, &directive, now)?];
     let scope = serde_json::from_slice::<Wider>(item).ok().and_then(|wider| wider.scope);
+    let mut orders = vec![directive.order.clone()];
     match (scope.as_deref(), &directive.order) {
-        (None | Some("identifier"), _) => Ok(vec![first]),
+        (None | Some("identifier"), _) => {}
         (Some("person"), Order::Erase((namespace, value))) => {
-            let mut appends = vec![first];
-            for (number, other) in others(entrance, namespace, value)?.into_iter().enumerate() {
-                let directive_id = format!("{}/{}", directive.directive_id, number + 1).into();
-                let directive = Directive { directive_id, order: Order::Erase(other), ..directive.clone() };
-                appends.push(append(entrance, &directive, now)?);
-            }
-            Ok(appends)
+            orders.extend(others(entrance, namespace, value)?.into_iter().map(Order::Erase));
         }
         (Some(scope), _) => {
             let detail = format!("wanted `person` with `erase`, or nothing, in `scope`, found `{scope}`");
-            Err(aside(&directive, "wrong-type", detail).into())
+            return Err(aside(&directive, "wrong-type", detail).into());
         }
     }
+    let mut hashed: Vec<Order> = orders.iter().flat_map(|order| of_hashes(entrance, order)).collect();
+    hashed.retain(|order| !orders.contains(order));
+    for (number, order) in orders.into_iter().skip(1).chain(hashed).enumerate() {
+        let directive_id = format!("{}/{}", directive.directive_id, number + 1).into();
+        appends.push(append(entrance, &Directive { directive_id, order, ..directive.clone() }, now)?);
+    }
+    Ok(appends)
+}
+
+/// What an order says of the hashes of those whom it names. A link needs nothing said: the hashes go with the plain values.
+fn of_hashes(entrance: &Entrance, order: &Order) -> Vec<Order> {
+    let each = |sent: &Sent, order: fn(Sent) -> Order| hashes(entrance, sent).into_iter().map(order).collect();
+    match order {
+        Order::Block(sent) => each(sent, Order::Block),
+        Order::Unblock(sent) => each(sent, Order::Unblock),
+        Order::Erase(sent) => each(sent, Order::Erase),
+        Order::Unlink([a, b]) => {
+            let forms = |sent: &Sent| [vec![sent.clone()], hashes(entrance, sent)].concat();
+            let (a, b) = (forms(a), forms(b));
+            let pairs = a.iter().flat_map(|a| b.iter().map(move |b| Order::Unlink([a.clone(), b.clone()])));
+            pairs.skip(1).collect()
+        }
+        Order::Link(_) | Order::Consent(_, _) => Vec::new(),
+    }
+}
+
+fn hashes(entrance: &Entrance, (namespace, value): &Sent) -> Vec<Sent> {
+    let Ok(identifier) = entrance.policy.identifier(namespace, value, &entrance.key) else { return Vec::new() };
+    let hashes = entrance.policy.hashes(&identifier, &entrance.key);
+    hashes.map(|hash| (hash.namespace_name().into(), hash.value().into())).collect()
 }
 
 type Sent = (std::sync::Arc<str>, std::sync::Arc<str>);

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use musubi_core::identifier::DeploymentKey;
 use musubi_core::policy::Policy;
 use musubi_core::time::Timestamp;
+use musubi_log::kafka::Edge;
 use musubi_log::{Producer, Record};
 use musubi_schema::{Framing, avro};
 
+use crate::cluster::Cluster;
 use crate::problem::Problem;
-use crate::{Deployment, Disk, clock};
+use crate::{Deployment, Disk, Error, clock};
 
 /// What a collector needs to know of a deployment. Cheap to clone.
 #[derive(Clone)]
@@ -45,5 +47,20 @@ impl Deployment {
             log: Arc::new(self.disk.log.clone()),
             persons: Some(self.disk.clone()),
         }
+    }
+}
+
+impl Cluster {
+    /// The entrance to the cluster's topics, which are as they should be.
+    pub(crate) fn entrance(&self) -> Result<Entrance, Error> {
+        self.check()?;
+        Ok(Entrance {
+            policy: Arc::clone(&self.policy),
+            key: self.key.clone(),
+            partitions: self.settings.partitions,
+            framing: self.contract.framing.clone(),
+            log: Arc::new(Edge::open(&self.settings)?),
+            persons: None,
+        })
     }
 }

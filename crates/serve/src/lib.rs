@@ -6,6 +6,7 @@
 //!
 //! What this crate is not: it decides nothing about identity, and it prints nothing.
 
+mod aside;
 mod body;
 mod census;
 mod clock;
@@ -20,6 +21,7 @@ mod facts;
 mod key;
 mod lookup;
 mod metrics;
+mod outlet;
 mod problem;
 mod routes;
 mod running;
@@ -32,6 +34,7 @@ pub use deployment::{Deployment, Disk, GROUP, Options};
 pub use error::Error;
 pub use key::{DEVELOPMENT_SECRET, Key, KeyOrigin};
 pub use lookup::Found;
+pub use outlet::{Outlet, Piece, Put};
 pub use running::{Running, Stopper, up};
 pub use sources::{SourceError, Sources, open_settings, open_source};
 pub use tail::{From, Tail};

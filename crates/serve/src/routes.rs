@@ -29,7 +29,7 @@ use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::stitcher::Phase;
 use crate::tail::{From, Tail};
-use crate::{Census, Deployment, Error, body, collect, explain};
+use crate::{Census, Deployment, Error, aside, body, collect, explain};
 
 /// How many tails may be open at once: each has a thread.
 const MOST_TAILS: usize = 64;
@@ -54,6 +54,7 @@ pub(crate) fn router(doors: Arc<Doors>) -> Router {
     Router::new()
         .route("/v1/touchpoints", post(touchpoints))
         .route("/v1/directives", post(directives))
+        .route("/v1/quarantine", post(quarantine))
         .route("/v1/profiles/{namespace}/{value}", get(profile))
         .route("/v1/persons/{person_id}", get(person))
         .route("/v1/explain", get(explanation))
@@ -98,6 +99,15 @@ async fn touchpoints(State(doors): Shared, body: Result<Bytes, BytesRejection>) 
 
 async fn directives(State(doors): Shared, body: Result<Bytes, BytesRejection>) -> Result<Json<Receipt>, Problem> {
     take_in(doors, Door::Directives, body).await
+}
+
+async fn quarantine(State(doors): Shared, body: Result<Bytes, BytesRejection>) -> Result<Json<Receipt>, Problem> {
+    let body = body::whole(body)?;
+    let receipt = blocking(doors, move |doors| {
+        let body = body::unpack(&body)?;
+        aside::take_in(&doors.deployment.entrance(), &doors.metrics, &body::items(&body)?)
+    });
+    receipt.await.map(Json)
 }
 
 async fn take_in(doors: Arc<Doors>, door: Door, body: Result<Bytes, BytesRejection>) -> Result<Json<Receipt>, Problem> {

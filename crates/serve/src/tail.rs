@@ -139,33 +139,47 @@ fn first(disk: &Disk, topic: &Topic, partition: u32, from: &From) -> Result<Offs
 fn render(delivery: &Delivery, out: &mut Vec<u8>) {
     let record = &delivery.record;
     let time = Timestamp::from_micros(record.timestamp_ms.saturating_mul(1_000));
-    out.extend_from_slice(format!("{{\"partition\":{},\"offset\":{},", delivery.partition, delivery.offset).as_bytes());
-    out.extend_from_slice(b"\"time\":\"");
+    line((delivery.partition, delivery.offset, time), record.key.as_deref(), out, |out| {
+        match record.value.as_deref() {
+            Some(value) => shown(&delivery.topic, value, out),
+            None => {
+                out.extend_from_slice(b"null");
+                Ok(())
+            }
+        }
+    });
+}
+
+/// Appends the line of a record: its partition, offset and time, its key, and its value as `show` appends it. One that
+/// cannot be shown is shown as what is wrong with it: nobody stops for it.
+pub(crate) fn line(
+    (partition, offset, time): (u32, Offset, Timestamp),
+    key: Option<&[u8]>,
+    out: &mut Vec<u8>,
+    show: impl FnOnce(&mut Vec<u8>) -> Result<(), String>,
+) {
+    out.extend_from_slice(format!("{{\"partition\":{partition},\"offset\":{offset},\"time\":\"").as_bytes());
     render_time(time, out);
     out.extend_from_slice(b"\",\"key\":");
-    let key = record.key.as_deref().map(String::from_utf8_lossy);
-    json(&key, out);
+    json(&key.map(String::from_utf8_lossy), out);
     out.extend_from_slice(b",\"value\":");
-    match record.value.as_deref() {
-        Some(value) => render_value(&delivery.topic, value, out),
-        None => out.extend_from_slice(b"null"),
+    let start = out.len();
+    if let Err(why) = show(out) {
+        out.truncate(start);
+        json(&serde_json::json!({ "unreadable": why }), out);
     }
     out.extend_from_slice(b"}\n");
 }
 
-/// The value of a record. One that cannot be read is shown as what is wrong with it: a tail does not stop for it.
-fn render_value(topic: &Topic, bytes: &[u8], out: &mut Vec<u8>) {
-    let start = out.len();
-    let schema = avro::Topic::ALL.into_iter().find(|schema| schema.name() == topic.as_str());
-    let shown = match schema {
+/// Appends the value of a record.
+fn shown(topic: &Topic, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
+    match avro::Topic::ALL.into_iter().find(|schema| schema.name() == topic.as_str()) {
         Some(schema) => avro::to_json(schema, bytes, out).map_err(|why| why.to_string()),
-        None => Message::decode(&mut &bytes[..])
-            .map(|message| json(&format!("{message:?}"), out))
-            .map_err(|why| why.to_string()),
-    };
-    if let Err(why) = shown {
-        out.truncate(start);
-        json(&serde_json::json!({ "unreadable": why }), out);
+        None => {
+            let message = Message::decode(&mut &bytes[..]).map_err(|why| why.to_string())?;
+            json(&format!("{message:?}"), out);
+            Ok(())
+        }
     }
 }
 

@@ -140,7 +140,7 @@ impl Driver {
         Ok(match arrival {
             Arrival::Touchpoint(touchpoint) => {
                 avro::Record::Touchpoint(touchpoint).encode(&mut bytes)?;
-                let strongest = policy.identify(&touchpoint.identifiers, deployment).ok();
+                let strongest = policy.identify(touchpoint, deployment).ok();
                 let key = strongest.map_or_else(|| name(&touchpoint.identifiers[0]), |it| it.kept[0].text().to_owned());
                 (topics::TOUCHPOINTS, key, bytes)
             }

@@ -9,7 +9,7 @@ use musubi_core::policy::Policy;
 use musubi_core::touchpoint::Rejection;
 use musubi_log::{
     Append, Budget, CommitError, Committed, Delivery, Lease, Log, Mutation, Mutations, Offset, Polled, Table, Topic,
-    Transaction,
+    Transaction, failpoint,
 };
 use musubi_schema::{Unavailable, Writers, avro};
 use musubi_store::{self as store, Stored, Tables, Writer, keys};
@@ -248,7 +248,10 @@ impl<L: Log, T: Store> Worker<L, T> {
         for (partition, next) in changelog {
             state.put(Table(keys::META), &keys::changelog(*partition), &next.to_be_bytes());
         }
-        Ok(self.tables().apply(&state)?)
+        failpoint("before-write");
+        self.tables().apply(&state)?;
+        failpoint("after-write");
+        Ok(())
     }
 
     fn changelog_position(&mut self, partition: u32) -> Result<Offset, Error> {

@@ -48,11 +48,11 @@ struct States {
 
 impl Story {
     /// Sees a cluster at rest. `states` are the directories of all processes that ever worked on it, which have ended;
-    /// `lines` what was fed to it, where `musubi run` is to say what it makes of it.
+    /// `lines` what was fed to it, for `musubi run` to say what it makes of it; none where that is asked elsewhere.
     ///
     /// # Errors
     /// Where something cannot be read.
-    pub fn gather(fixture: &Fixture, states: &[PathBuf], lines: Option<&[Vec<u8>]>) -> Result<Self> {
+    pub fn gather(fixture: &Fixture, states: &[PathBuf], lines: &[Vec<u8>]) -> Result<Self> {
         let scratch = tempfile::tempdir()?;
         let states = States::open(fixture, states)?;
         let onlooker = Onlooker::open(&fixture.cluster.settings)?;
@@ -61,8 +61,8 @@ impl Story {
         story.ends = kafka::ends(&fixture.cluster.settings, &topics(fixture))?;
         let rebuilt = scratch.path().join("changelog");
         story.digests = ways(fixture, &states, &rebuilt, &scratch.path().join("replay"))?;
-        if let Some(lines) = lines {
-            story.digests.run = Some(run(lines, scratch.path())?);
+        if !lines.is_empty() {
+            story.digests.run = Some(run(lines)?);
         }
         story.books = books(fixture, &onlooker, &states, &rebuilt)?;
         Ok(story)
@@ -199,8 +199,12 @@ fn ways(fixture: &Fixture, states: &States, rebuilt: &Path, replayed: &Path) -> 
 }
 
 /// The fingerprint that `musubi run` prints for these lines.
-fn run(lines: &[Vec<u8>], scratch: &Path) -> Result<String> {
-    let input = scratch.join("lines.ndjson");
+///
+/// # Errors
+/// Where it cannot run.
+pub fn run(lines: &[Vec<u8>]) -> Result<String> {
+    let scratch = tempfile::tempdir()?;
+    let input = scratch.path().join("lines.ndjson");
     let mut text = Vec::new();
     for line in lines {
         text.extend_from_slice(line);
@@ -210,7 +214,7 @@ fn run(lines: &[Vec<u8>], scratch: &Path) -> Result<String> {
     }
     std::fs::write(&input, text)?;
     let mut command = Command::new(binary()?);
-    command.args(["run", "--quiet", "--out"]).arg(scratch.join("run")).arg(&input).env_remove("MUSUBI_KEY");
+    command.args(["run", "--quiet", "--out"]).arg(scratch.path().join("run")).arg(&input).env_remove("MUSUBI_KEY");
     let done = command.output().context("cannot start `musubi run`")?;
     ensure!(
         done.status.success(),

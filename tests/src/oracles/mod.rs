@@ -20,6 +20,6 @@ mod versions;
 
 pub use accounting::{Books, accounting};
 pub use digests::{Digests, digests};
-pub use gather::Story;
+pub use gather::{Story, run};
 pub use places::{Place, coverage, openness, positions};
 pub use versions::{Said, versions};

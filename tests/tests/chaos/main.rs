@@ -8,6 +8,7 @@
 mod broker;
 mod disk;
 mod kills;
+mod matrix;
 mod moves;
 mod poison;
 mod stale;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use musubi_log::Topic;
-use musubi_stitcher::topics::TOUCHPOINTS;
+use musubi_stitcher::topics::{MESH, TOUCHPOINTS};
 use musubi_tests::chance::tell;
 use musubi_tests::cluster::{Fixture, PATIENCE, touchpoints_with_copies};
 use musubi_tests::crew::Crew;
@@ -118,5 +118,24 @@ fn a_state_older_than_the_deletes_that_the_changelog_keeps_is_restored_from_noth
     ensure!(wrong.is_empty(), "{wrong:?}");
     let whole = story.digests.whole().context("a fingerprint")?;
     tell(&format!("a state that is too old was restored from nothing; fingerprint {whole}"));
+    Ok(())
+}
+
+#[test]
+fn a_mesh_of_which_all_that_was_read_is_deleted_is_read_on_after_a_restart() -> Result<()> {
+    let fixture = Fixture::start(3)?;
+    let lines = touchpoints_with_copies(900, 23);
+    let mut crew = Crew::start(&fixture, 1, &[])?;
+    fixture.feed(&lines[..450])?;
+    crew.settle()?;
+    let settings = &fixture.cluster.settings;
+    musubi_log::kafka::purge(settings, &MESH)?;
+    let starts = musubi_log::kafka::ends(settings, &[MESH])?.iter().map(|ends| ends.start).max();
+    ensure!(starts > Some(0), "nothing was deleted, so nothing is shown");
+    crew.bounce(0)?;
+    fixture.feed(&lines[450..])?;
+    crew.settle()?;
+    ensure!(crew.gave_up == 0, "it cannot begin where the mesh begins:\n{}", crew.member(0)?.last_words());
+    tell(&crew.account(&lines)?);
     Ok(())
 }

@@ -6,10 +6,12 @@ mod demo;
 mod explain;
 mod fingerprint;
 mod generate;
+mod ingest;
 mod lag;
 mod map;
 pub(crate) mod policy;
-mod reach;
+mod quarantine;
+pub(crate) mod reach;
 mod rebuild;
 mod reset;
 mod score;
@@ -37,6 +39,8 @@ pub(crate) enum Command {
     Fingerprint(fingerprint::Args),
     Stitch(stitch::Args),
     Collect(collect::Args),
+    Ingest(ingest::Args),
+    Quarantine(quarantine::Args),
     Map(map::Args),
     Topics(topics::Args),
     Lag(lag::Args),
@@ -62,6 +66,8 @@ impl Command {
             Self::Fingerprint(args) => fingerprint::run(args),
             Self::Stitch(args) => stitch::run(&args),
             Self::Collect(args) => collect::run(&args),
+            Self::Ingest(args) => ingest::run(&args),
+            Self::Quarantine(args) => quarantine::run(args),
             Self::Map(args) => map::run(args),
             Self::Topics(args) => topics::run(&args),
             Self::Lag(args) => lag::run(&args),

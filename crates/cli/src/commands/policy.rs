@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use musubi_core::normalise::Normaliser;
+use musubi_core::normalise::{CheckDigit, Normaliser};
 use musubi_core::policy::{ComputedRule, Conflict, Function, Limits, Namespace, Policy, Survivorship, TraitRule};
 
 use crate::output;
@@ -95,7 +95,18 @@ fn row<const CELLS: usize>(cells: [&str; CELLS]) -> Vec<String> {
 }
 
 fn namespaces(namespaces: &[Namespace]) -> Vec<Vec<String>> {
-    let head = ["name", "normalise", "unique", "max per person", "shared after", "max links", "conflict", "anonymous"];
+    let head = [
+        "name",
+        "normalise",
+        "unique",
+        "max per person",
+        "shared after",
+        "max links",
+        "conflict",
+        "anonymous",
+        "expires",
+        "hash of",
+    ];
     let show = |one: &Namespace| {
         vec![
             one.name.to_string(),
@@ -106,6 +117,8 @@ fn namespaces(namespaces: &[Namespace]) -> Vec<Vec<String>> {
             one.max_links.to_string(),
             conflict(one.conflict).to_owned(),
             yes(one.anonymous).to_owned(),
+            one.expires.map_or_else(|| "-".to_owned(), duration),
+            one.hash_of.map_or_else(|| "-".to_owned(), |hash| namespaces[hash.plain.index()].name.to_string()),
         ]
     };
     std::iter::once(row(head)).chain(namespaces.iter().map(show)).collect()
@@ -160,6 +173,11 @@ fn normaliser(normaliser: Normaliser) -> String {
         Normaliser::Email => "email".to_owned(),
         Normaliser::Phone(region) => format!("phone ({region})"),
         Normaliser::Digits => "digits".to_owned(),
+        Normaliser::Card(CheckDigit::None) => "card".to_owned(),
+        Normaliser::Card(CheckDigit::Jan) => "card (jan)".to_owned(),
+        Normaliser::Card(CheckDigit::Luhn) => "card (luhn)".to_owned(),
+        Normaliser::Uuid => "uuid".to_owned(),
+        Normaliser::Sha256 => "sha256".to_owned(),
     }
 }
 

@@ -23,6 +23,11 @@ pub(crate) fn agent() -> Agent {
 }
 
 impl Reach {
+    /// Where a running one listens.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Asks the running deployment. An answer that is none is an error with the words of the door.
     pub(crate) fn ask(&self, path: &str, query: &[(&str, &str)]) -> Result<Response<Body>> {
         let url = format!("{}{path}", self.url.trim_end_matches('/'));

@@ -170,7 +170,7 @@ impl Judge {
 
     /// The person that a touchpoint was given to.
     fn person(&self, touchpoint: &Touchpoint) -> Option<u32> {
-        let identifiers = self.policy.identify(&touchpoint.identifiers, &self.deployment).ok()?.kept;
+        let identifiers = self.policy.identify(touchpoint, &self.deployment).ok()?.kept;
         let mut known = identifiers.iter().filter_map(|identifier| self.persons.of(identifier));
         let first = known.next()?;
         let somebody = |person: &u32| !self.persons.is_shared(*person);

@@ -71,6 +71,14 @@ impl Schemas {
 }
 
 impl Configuration {
+    /// The Schema Registry, where one is configured.
+    ///
+    /// # Errors
+    /// Where its settings cannot be used.
+    pub(crate) fn registry(&self) -> Result<Option<Registry>> {
+        self.schemas.registry(&self.kafka.prefix)
+    }
+
     /// The deployment, with the schemas of its registry, where there is one: they are found or registered now.
     ///
     /// # Errors

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub(crate) use self::lines::Lines;
 use anyhow::{Context as _, Result, bail};
 use flate2::bufread::MultiGzDecoder;
-pub(crate) use lines::Lines;
 
 /// What a gzip stream begins with (RFC 1952, section 2.3.1).
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -47,7 +47,7 @@ impl Inputs {
     /// # Errors
     /// Where it cannot be opened.
     pub(crate) fn next(&mut self) -> Result<Option<Lines>> {
-        self.paths.next().map(|path| open(&path, &self.meter)).transpose()
+        self.paths.next().map(|path| lines(&path, &self.meter)).transpose()
     }
 
     /// Bytes of all inputs as they are stored, compressed or not; none where one of them has no size, as stdin.
@@ -70,6 +70,11 @@ impl Meter {
     pub(crate) fn bytes(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
+
+    /// Counts bytes that were read otherwise.
+    pub(crate) fn add(&self, bytes: u64) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
 }
 
 fn is_stdin(path: &Path) -> bool {
@@ -88,15 +93,23 @@ fn size(path: &Path) -> Result<Option<u64>> {
     Ok(metadata.is_file().then_some(metadata.len()))
 }
 
-fn open(path: &Path, meter: &Meter) -> Result<Lines> {
-    let name: Arc<str> = path.display().to_string().into();
-    let raw: Box<dyn Read + Send> = if is_stdin(path) {
-        Box::new(io::stdin())
-    } else {
-        Box::new(File::open(path).with_context(|| format!("cannot read `{name}`"))?)
-    };
-    let reader = decompress(Counted { raw, meter: meter.clone() }).with_context(|| format!("cannot read `{name}`"))?;
-    Ok(Lines::new(name, reader))
+/// The lines of one file; what is read of it is counted.
+///
+/// # Errors
+/// Where it cannot be opened.
+pub(crate) fn lines(path: &Path, meter: &Meter) -> Result<Lines> {
+    Ok(Lines::new(path.display().to_string().into(), raw(path, meter)?))
+}
+
+/// The bytes of one file, decompressed; what is read of it, as it is stored, is counted.
+///
+/// # Errors
+/// Where it cannot be opened.
+pub(crate) fn raw(path: &Path, meter: &Meter) -> Result<Box<dyn Read + Send>> {
+    let cannot = || format!("cannot read `{}`", path.display());
+    let raw: Box<dyn Read + Send> =
+        if is_stdin(path) { Box::new(io::stdin()) } else { Box::new(File::open(path).with_context(cannot)?) };
+    decompress(Counted { raw, meter: meter.clone() }).with_context(cannot)
 }
 
 /// What the bytes are once decompressed.
@@ -123,7 +136,7 @@ struct Counted {
 impl Read for Counted {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let count = self.raw.read(into)?;
-        self.meter.0.fetch_add(count as u64, Ordering::Relaxed);
+        self.meter.add(count as u64);
         Ok(count)
     }
 }

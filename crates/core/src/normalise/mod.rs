@@ -3,12 +3,16 @@
 //! All of them are pure, normalising twice is normalising once, and none allocates where the value already stands in
 //! its one spelling, which is how most values arrive.
 
+mod card;
 mod email;
+mod hash;
 mod phone;
 mod text;
 
 use std::borrow::Cow;
 
+pub use card::CheckDigit;
+pub use hash::Spelling;
 pub use phone::Region;
 
 /// How the values of a namespace are brought to one spelling.
@@ -33,6 +37,12 @@ pub enum Normaliser {
     /// A number on a card, an account, a receipt: hyphens and spaces of every class removed, letters in upper case.
     /// Leading zeros stay. What holds no digit, or anything but ASCII digits and letters, is no value.
     Digits,
+    /// The number of a card: as `Digits`, and with the check digit of its programme.
+    Card(CheckDigit),
+    /// A UUID in lower case with its hyphens, as advertising ids and installations of apps have; zeros alone are none.
+    Uuid,
+    /// A SHA-256 in lower-case hexadecimal digits. That of the empty text is no value.
+    Sha256,
 }
 
 impl Normaliser {
@@ -42,6 +52,8 @@ impl Normaliser {
             "email" => Self::Email,
             "phone" | "tel" => Self::Phone(Region::JAPAN),
             "loyalty_card" | "member_card" => Self::Digits,
+            "idfa" | "gaid" | "idfv" => Self::Uuid,
+            "email_sha256" | "email_sha256_google" | "phone_sha256" | "phone_sha256_meta" => Self::Sha256,
             "cookie" | "device_id" | "anonymous_id" | "ga_client_id" | "cart_token" | "checkout_token" => Self::Exact,
             _ => Self::Text,
         }
@@ -55,6 +67,9 @@ impl Normaliser {
             Self::Email => email::email(value)?,
             Self::Phone(region) => phone::phone(value, *region)?,
             Self::Digits => text::digits(value)?,
+            Self::Card(check) => card::card(value, *check)?,
+            Self::Uuid => hash::uuid(value)?,
+            Self::Sha256 => hash::sha256(value)?,
         };
         (!normal.is_empty()).then_some(normal)
     }

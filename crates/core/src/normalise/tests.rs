@@ -9,9 +9,20 @@ use super::*;
 
 const JAPAN: Normaliser = Normaliser::Phone(Region::JAPAN);
 
-fn all() -> [Normaliser; 6] {
+fn all() -> [Normaliser; 10] {
     let abroad = Normaliser::Phone("IT".parse().expect("Italy has telephones"));
-    [Normaliser::Exact, Normaliser::Text, Normaliser::Email, JAPAN, abroad, Normaliser::Digits]
+    [
+        Normaliser::Exact,
+        Normaliser::Text,
+        Normaliser::Email,
+        JAPAN,
+        abroad,
+        Normaliser::Digits,
+        Normaliser::Card(CheckDigit::Jan),
+        Normaliser::Card(CheckDigit::Luhn),
+        Normaliser::Uuid,
+        Normaliser::Sha256,
+    ]
 }
 
 fn named(name: &str) -> Normaliser {
@@ -21,6 +32,11 @@ fn named(name: &str) -> Normaliser {
         "text" => Normaliser::Text,
         "exact" => Normaliser::Exact,
         "digits" => Normaliser::Digits,
+        "card" => Normaliser::Card(CheckDigit::None),
+        "jan" => Normaliser::Card(CheckDigit::Jan),
+        "luhn" => Normaliser::Card(CheckDigit::Luhn),
+        "uuid" => Normaliser::Uuid,
+        "sha256" => Normaliser::Sha256,
         other => panic!("no normaliser `{other}`"),
     }
 }
@@ -62,6 +78,8 @@ fn a_well_known_name_has_its_normaliser() {
         ("user_id", Normaliser::Text),
         ("line_user_id", Normaliser::Text),
         ("cookie", Normaliser::Exact),
+        ("idfa", Normaliser::Uuid),
+        ("email_sha256", Normaliser::Sha256),
         ("anything", Normaliser::Text),
     ];
     for (name, expected) in cases {

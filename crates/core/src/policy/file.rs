@@ -4,6 +4,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Conflict, Survivorship};
+use crate::normalise::{CheckDigit, Spelling};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +27,10 @@ pub(super) struct Namespace {
     pub(super) name: Spanned<String>,
     pub(super) normalise: Option<Normalise>,
     pub(super) region: Option<Spanned<String>>,
+    pub(super) check_digit: Option<Spanned<CheckDigitName>>,
+    pub(super) hash_of: Option<Spanned<String>>,
+    pub(super) spelling: Option<Spanned<SpellingName>>,
+    pub(super) expires: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) unique: bool,
     pub(super) max_per_person: Option<Spanned<u32>>,
@@ -45,6 +50,41 @@ pub(super) enum Normalise {
     Email,
     Phone,
     Digits,
+    Card,
+    Uuid,
+    Sha256,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum CheckDigitName {
+    Jan,
+    Luhn,
+}
+
+impl From<CheckDigitName> for CheckDigit {
+    fn from(name: CheckDigitName) -> Self {
+        match name {
+            CheckDigitName::Jan => Self::Jan,
+            CheckDigitName::Luhn => Self::Luhn,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SpellingName {
+    Google,
+    Meta,
+}
+
+impl From<SpellingName> for Spelling {
+    fn from(name: SpellingName) -> Self {
+        match name {
+            SpellingName::Google => Self::Google,
+            SpellingName::Meta => Self::Meta,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -67,6 +107,7 @@ impl From<ConflictName> for Conflict {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Blocked {
+    pub(super) defaults: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) values: Vec<Spanned<String>>,
     #[serde(default)]

@@ -11,7 +11,8 @@ pub use blocked::Blocked;
 pub use parse::Error;
 
 use crate::identifier::NamespaceId;
-use crate::normalise::Normaliser;
+use crate::normalise::{Normaliser, Spelling};
+use crate::time::Timestamp;
 
 /// Which of two links that exclude each other stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +43,33 @@ pub struct Namespace {
     pub conflict: Conflict,
     /// Whether its values tell a browser or a device, and not who is in front of it.
     pub anonymous: bool,
+    /// Whose hash a value of it is, where the policy says so: a value there is also one here.
+    pub hash_of: Option<HashOf>,
+    /// How long a value of it means one thing, in microseconds: see [`Namespace::epochs`]. None is for ever.
+    pub expires: Option<u64>,
+}
+
+impl Namespace {
+    /// The epochs in which a value that was named at `time` means one thing: the one that it falls into and the next.
+    ///
+    /// Time is cut into epochs as long as the namespace's values live, and a value is an identifier together with its
+    /// epoch. So two touchpoints that name one value within one life always share an identifier, two that are two lives
+    /// apart or more never do, and between these it depends on where the border falls. Nothing but the touchpoint's own
+    /// event time decides, so neither the order of arrival nor a clock has a say.
+    pub fn epochs(&self, time: Timestamp) -> Option<[i64; 2]> {
+        let life = i64::try_from(self.expires?).unwrap_or(i64::MAX).max(1);
+        let epoch = time.as_micros().div_euclid(life);
+        Some([epoch, epoch.saturating_add(1)])
+    }
+}
+
+/// The namespace whose values another holds the hashes of, and how they are spelled before they are hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashOf {
+    /// The namespace of the plain values: one of mail addresses or of telephone numbers.
+    pub plain: NamespaceId,
+    /// How they are spelled.
+    pub spelling: Spelling,
 }
 
 /// How the value of a trait is chosen among what several touchpoints said.
@@ -142,6 +170,8 @@ pub struct Policy {
     /// The properties that an effect keeps, sorted: those that a computed trait reads and those that a recent
     /// touchpoint shows. It follows from the two.
     pub kept_properties: Vec<Arc<str>>,
+    /// The namespaces that hold hashes of another's values, by the place of that other. It follows from the namespaces.
+    pub hashed: Vec<(NamespaceId, NamespaceId, Spelling)>,
 }
 
 impl Policy {

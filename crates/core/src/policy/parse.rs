@@ -9,8 +9,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::file::{self, File, FunctionName, Normalise, SurvivorshipName};
-use super::{Blocked, ComputedRule, Function, Limits, Namespace, Policy, TraitRule, version};
-use crate::normalise::{Normaliser, Region};
+use super::{Blocked, ComputedRule, Function, HashOf, Limits, Namespace, Policy, TraitRule, version};
+use crate::identifier::NamespaceId;
+use crate::normalise::{CheckDigit, Normaliser, Region, Spelling};
 
 /// The longest name of a namespace, in bytes: it stands in front of every identifier.
 const LONGEST_NAME: usize = 64;
@@ -74,7 +75,9 @@ fn assemble(file: File) -> Result<Policy, Fault> {
     let computed = computed(file.computed)?;
     let limits = limits(file.limits)?;
     let kept_properties = kept_properties(&computed, &limits);
-    let mut policy = Policy { version: "".into(), namespaces, blocked, traits, computed, limits, kept_properties };
+    let hashed = hashed(&namespaces);
+    let mut policy =
+        Policy { version: "".into(), namespaces, blocked, traits, computed, limits, kept_properties, hashed };
     policy.version = version::of(&policy);
     Ok(policy)
 }
@@ -139,8 +142,16 @@ fn namespaces(stated: Vec<Spanned<file::Namespace>>) -> Result<Vec<Namespace>, F
         return Err(Fault::new(beyond.span(), message));
     }
     distinct(stated.iter().map(|namespace| &namespace.get_ref().name), "namespace")?;
-    stated.into_iter().map(|stated| namespace(stated.into_inner())).collect()
+    let hash = |stated: &file::Namespace| (stated.hash_of.clone(), stated.spelling.clone());
+    let stated_hashes: Vec<HashStated> = stated.iter().map(|stated| hash(stated.get_ref())).collect();
+    let mut namespaces: Vec<Namespace> =
+        stated.into_iter().map(|stated| namespace(stated.into_inner())).collect::<Result<_, _>>()?;
+    hashes(&stated_hashes, &mut namespaces)?;
+    Ok(namespaces)
 }
+
+/// `hash_of` and `spelling` of a namespace, as they are stated.
+type HashStated = (Option<Spanned<String>>, Option<Spanned<file::SpellingName>>);
 
 fn namespace(stated: file::Namespace) -> Result<Namespace, Fault> {
     namespace_name(&stated.name)?;
@@ -150,8 +161,11 @@ fn namespace(stated: file::Namespace) -> Result<Namespace, Fault> {
         let message = format!("`max_per_person` of a `unique` namespace: wanted 1, found {}", stated.get_ref());
         return Err(Fault::new(stated.span(), message));
     }
+    let expires = stated.expires.as_ref().map(|life| expires(&stated, life, normalise)).transpose()?;
     Ok(Namespace {
         normalise,
+        hash_of: None,
+        expires,
         unique: stated.unique,
         max_per_person: if stated.unique { Some(1) } else { max_per_person },
         shared_after: positive(stated.shared_after.as_ref(), "shared_after")?,
@@ -184,7 +198,19 @@ fn normaliser(stated: &file::Namespace) -> Result<Normaliser, Fault> {
         Some(Normalise::Email) => Normaliser::Email,
         Some(Normalise::Phone) => Normaliser::Phone(Region::JAPAN),
         Some(Normalise::Digits) => Normaliser::Digits,
+        Some(Normalise::Card) => Normaliser::Card(CheckDigit::None),
+        Some(Normalise::Uuid) => Normaliser::Uuid,
+        Some(Normalise::Sha256) => Normaliser::Sha256,
+        None if stated.hash_of.is_some() => Normaliser::Sha256,
         None => Normaliser::for_namespace(stated.name.get_ref()),
+    };
+    let chosen = match (&stated.check_digit, chosen) {
+        (None, chosen) => chosen,
+        (Some(check), Normaliser::Card(_)) => Normaliser::Card((*check.get_ref()).into()),
+        (Some(check), _) => {
+            let message = "`check_digit`: wanted only where `normalise` is `card`".to_owned();
+            return Err(Fault::new(check.span(), message));
+        }
     };
     let Some(region) = &stated.region else { return Ok(chosen) };
     if !matches!(chosen, Normaliser::Phone(_)) {
@@ -196,18 +222,86 @@ fn normaliser(stated: &file::Namespace) -> Result<Normaliser, Fault> {
     Ok(Normaliser::Phone(code.parse().map_err(|_| Fault::new(region.span(), message()))?))
 }
 
+/// The life of a namespace's values. A value has two epochs at a time, so it can bind nobody to itself alone.
+fn expires(stated: &file::Namespace, life: &Spanned<String>, normalise: Normaliser) -> Result<u64, Fault> {
+    let fault = |message: &str| Err(Fault::new(life.span(), message.to_owned()));
+    if stated.unique || stated.max_per_person.is_some() {
+        return fault("`expires`: wanted neither `unique` nor `max_per_person` beside it");
+    }
+    if !matches!(normalise, Normaliser::Exact | Normaliser::Text) {
+        return fault("`expires`: wanted only where `normalise` is `exact` or `text`");
+    }
+    duration(life, "expires")
+}
+
+/// Whose hashes each namespace holds. It is told by name, and may be told of one that stands further below.
+fn hashes(stated: &[HashStated], namespaces: &mut [Namespace]) -> Result<(), Fault> {
+    for (place, hash) in stated.iter().enumerate() {
+        let (name, spelling) = match hash {
+            (None, None) => continue,
+            (Some(name), Some(spelling)) => (name, *spelling.get_ref()),
+            (Some(name), None) => {
+                return Err(Fault::new(name.span(), "`hash_of`: wanted a `spelling` with it, found none".to_owned()));
+            }
+            (None, Some(spelling)) => {
+                let message = "`spelling`: wanted only where there is `hash_of`".to_owned();
+                return Err(Fault::new(spelling.span(), message));
+            }
+        };
+        let found = namespaces.iter().position(|namespace| namespace.name.as_ref() == name.get_ref());
+        let is_plain = |at: &usize| matches!(namespaces[*at].normalise, Normaliser::Email | Normaliser::Phone(_));
+        let Some(plain) = found.filter(is_plain).and_then(|at| u16::try_from(at).ok()) else {
+            let message = format!("`hash_of`: wanted a namespace of `email` or `phone`, found `{}`", name.get_ref());
+            return Err(Fault::new(name.span(), message));
+        };
+        if namespaces[place].normalise != Normaliser::Sha256 {
+            let message = "`hash_of`: wanted only where `normalise` is `sha256`".to_owned();
+            return Err(Fault::new(name.span(), message));
+        }
+        namespaces[place].hash_of = Some(HashOf { plain: NamespaceId(plain), spelling: spelling.into() });
+    }
+    Ok(())
+}
+
+/// The namespaces that hold hashes: of which, which, and how.
+fn hashed(namespaces: &[Namespace]) -> Vec<(NamespaceId, NamespaceId, Spelling)> {
+    let id = |place: usize| u16::try_from(place).ok().map(NamespaceId);
+    let of = |(place, namespace): (usize, &Namespace)| {
+        namespace.hash_of.and_then(|hash| Some((hash.plain, id(place)?, hash.spelling)))
+    };
+    namespaces.iter().enumerate().filter_map(of).collect()
+}
+
+/// The lists of values that identify nobody which come with Musubi, by their version.
+const DEFAULTS: [(&str, &str); 1] = [("2026-11", include_str!("../../policies/blocked-2026-11.toml"))];
+
+/// The lists that a policy extends.
+fn defaults(version: Option<&Spanned<String>>) -> Result<file::Blocked, Fault> {
+    let Some(version) = version else { return Ok(file::Blocked::default()) };
+    let known = DEFAULTS.iter().find(|(known, _)| known == version.get_ref());
+    let Some((_, text)) = known else {
+        let known: Vec<String> = DEFAULTS.iter().map(|(known, _)| format!("`{known}`")).collect();
+        let message = format!("`defaults`: wanted one of {}, found `{}`", known.join(", "), version.get_ref());
+        return Err(Fault::new(version.span(), message));
+    };
+    Ok(toml::from_str(text).expect("the lists that come with Musubi are lists, as a test holds"))
+}
+
 fn blocked(stated: &file::Blocked) -> Result<Blocked, Fault> {
+    let defaults = defaults(stated.defaults.as_ref())?;
     for value in &stated.values {
         filled(value, "values")?;
     }
     for pattern in &stated.patterns {
         check_pattern(pattern)?;
     }
-    let patterns = RegexSet::new(stated.patterns.iter().map(Spanned::get_ref)).map_err(|error| {
+    let patterns = defaults.patterns.iter().chain(&stated.patterns).map(Spanned::get_ref);
+    let patterns = RegexSet::new(patterns).map_err(|error| {
         let span = stated.patterns.first().map_or(0..0, Spanned::span);
         Fault::new(span, format!("`patterns`: together too large: {}", last_line(&error.to_string())))
     })?;
-    Ok(Blocked::new(stated.values.iter().map(|value| value.get_ref().as_str()), patterns))
+    let values = defaults.values.iter().chain(&stated.values);
+    Ok(Blocked::new(values.map(|value| value.get_ref().as_str()), patterns))
 }
 
 fn check_pattern(pattern: &Spanned<String>) -> Result<(), Fault> {
@@ -303,14 +397,17 @@ fn limits(stated: file::Limits) -> Result<Limits, Fault> {
         max_cluster: positive(stated.max_cluster.as_ref(), "max_cluster")?.unwrap_or(MAX_CLUSTER),
         max_identifiers_per_touchpoint: positive(max_identifiers, "max_identifiers_per_touchpoint")?
             .unwrap_or(MAX_IDENTIFIERS),
-        dedup_horizon: stated.dedup_horizon.as_ref().map_or(Ok(DEDUP_HORIZON), duration)?,
+        dedup_horizon: stated
+            .dedup_horizon
+            .as_ref()
+            .map_or(Ok(DEDUP_HORIZON), |span| duration(span, "dedup_horizon"))?,
         recent_touchpoints: stated.recent_touchpoints.map_or(RECENT_TOUCHPOINTS, Spanned::into_inner),
         recent_properties: sorted(stated.recent_properties),
     })
 }
 
 /// A span of time such as `30d`, `12h`, `90m` or `45s`, in microseconds.
-fn duration(stated: &Spanned<String>) -> Result<u64, Fault> {
+fn duration(stated: &Spanned<String>, key: &str) -> Result<u64, Fault> {
     let text = stated.get_ref().trim();
     let read = || {
         let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
@@ -325,7 +422,7 @@ fn duration(stated: &Spanned<String>) -> Result<u64, Fault> {
         number.filter(|number| *number > 0)?.checked_mul(seconds * 1_000_000)
     };
     let wanted = "wanted a span of time such as `30d` or `12h`";
-    read().ok_or_else(|| Fault::new(stated.span(), format!("`dedup_horizon`: {wanted}, found `{text}`")))
+    read().ok_or_else(|| Fault::new(stated.span(), format!("`{key}`: {wanted}, found `{text}`")))
 }
 
 /// A number that must not be zero, where one is stated.

@@ -108,7 +108,7 @@ fn an_unknown_key_is_named_with_its_line_and_what_would_be_known() {
     refused(
         "[[namespace]]\nname = 'x'\n\n# a comment\nuniqe = true",
         expect![
-            "line 5: unknown key `uniqe`, wanted one of `name`, `normalise`, `region`, `unique`, `max_per_person`, `shared_after`, `max_links`, `conflict`, `anonymous`"
+            "line 5: unknown key `uniqe`, wanted one of `name`, `normalise`, `region`, `check_digit`, `hash_of`, `spelling`, `expires`, `unique`, `max_per_person`, `shared_after`, `max_links`, `conflict`, `anonymous`"
         ],
     );
     refused(
@@ -123,7 +123,7 @@ fn an_unknown_key_is_named_with_its_line_and_what_would_be_known() {
     );
     refused(
         &format!("{USER}[blocked]\nvalue = []"),
-        expect!["line 4: unknown key `value`, wanted `values` or `patterns`"],
+        expect!["line 4: unknown key `value`, wanted one of `defaults`, `values`, `patterns`"],
     );
     refused(
         &format!("{USER}[[trait]]\nname = 'a'\nrule = 'max'"),
@@ -152,7 +152,9 @@ fn a_wrong_type_is_named_with_its_key() {
     );
     refused(
         "[[namespace]]\nname = 'x'\nnormalise = 'fax'",
-        expect!["line 3: `normalise`: unknown value `fax`, wanted one of `exact`, `text`, `email`, `phone`, `digits`"],
+        expect![
+            "line 3: `normalise`: unknown value `fax`, wanted one of `exact`, `text`, `email`, `phone`, `digits`, `card`, `uuid`, `sha256`"
+        ],
     );
     refused(
         "[[namespace]]\nname = 'x'\nconflict = 'latest'",
@@ -241,6 +243,70 @@ fn a_policy_that_could_not_work_is_refused() {
 }
 
 #[test]
+fn a_check_digit_a_hash_and_a_life_stand_only_where_they_mean_something() {
+    refused(
+        "[[namespace]]\nname = 'a'\ncheck_digit = 'jan'",
+        expect!["line 3: `check_digit`: wanted only where `normalise` is `card`"],
+    );
+    refused(
+        "[[namespace]]\nname = 'a'\nhash_of = 'email'",
+        expect!["line 3: `hash_of`: wanted a `spelling` with it, found none"],
+    );
+    refused(
+        "[[namespace]]\nname = 'a'\nspelling = 'meta'",
+        expect!["line 3: `spelling`: wanted only where there is `hash_of`"],
+    );
+    refused(
+        "[[namespace]]\nname = 'a'\nhash_of = 'a'\nspelling = 'meta'",
+        expect!["line 3: `hash_of`: wanted a namespace of `email` or `phone`, found `a`"],
+    );
+    refused(
+        "[[namespace]]\nname = 'email'\n[[namespace]]\nname = 'a'\nnormalise='text'\nhash_of = 'email'\nspelling = 'meta'",
+        expect!["line 6: `hash_of`: wanted only where `normalise` is `sha256`"],
+    );
+    refused(
+        "[[namespace]]\nname = 'a'\nunique = true\nexpires = '1d'",
+        expect!["line 4: `expires`: wanted neither `unique` nor `max_per_person` beside it"],
+    );
+    refused(
+        "[[namespace]]\nname = 'email'\nexpires = '1d'",
+        expect!["line 3: `expires`: wanted only where `normalise` is `exact` or `text`"],
+    );
+    refused(
+        "[[namespace]]\nname = 'a'\nexpires = '1w'",
+        expect!["line 3: `expires`: wanted a span of time such as `30d` or `12h`, found `1w`"],
+    );
+    refused(
+        &format!("{USER}[blocked]\ndefaults = '1999-12'"),
+        expect!["line 4: `defaults`: wanted one of `2026-11`, found `1999-12`"],
+    );
+}
+
+#[test]
+fn the_lists_that_come_with_musubi_are_extended_and_never_change() {
+    let policy = parse(&format!("{USER}[blocked]\ndefaults = '2026-11'\nvalues = ['03-1111-1111']"));
+    assert!(policy.blocked.contains("Guest") && policy.blocked.contains("03-1111-1111"));
+    let alone = parse(&format!("{USER}[blocked]\ndefaults = '2026-11'"));
+    expect![[r#""#]].assert_eq(&alone.version);
+}
+
+/// What Segment, PostHog and Mixpanel let drive no merge, and the callers who withhold their number.
+#[test]
+fn what_others_let_merge_nobody_is_blocked() {
+    let policy = Policy::recommended();
+    let junk = [
+        "-1, null, anonymous, void, abc123, 0, 000-000, guest, distinctid, distinct_id, id, not_authenticated, email",
+        "undefined, true, false, [object Object], NaN, None, none, 'null', \"undefined\"",
+        "00000000-0000-0000-0000-000000000000, <nil>, [], anon, lmy47d, n/a, na, nil, unknown, {}",
+        "+266696687, +86282452253, +8656696, +2562533, +7378742833, private, withheld, unavailable, 非通知, 公衆電話",
+        "表示圏外, ゲスト, 非会員, 未登録, テスト, 9999999999, 1111111111, 1234567890, noreply@shop.jp, test@shop.jp",
+    ];
+    for value in junk.iter().flat_map(|line| line.split(", ")) {
+        assert!(policy.blocked.contains(value), "{value}");
+    }
+}
+
+#[test]
 fn a_computed_trait_says_what_it_folds() {
     let computed = |rest: &str| format!("{USER}[[computed]]\nname = 'a'\n{rest}");
     refused(
@@ -309,6 +375,14 @@ fn the_version_is_of_the_meaning() {
         "[[namespace]]\nname = 'email'\nconflict = 'oldest'",
         "[[namespace]]\nname = 'email'\nanonymous = true",
         "[[namespace]]\nname = 'email'\nnormalise = 'text'",
+        "[[namespace]]\nname = 'email'\nnormalise = 'text'\nexpires = '1d'",
+        "[[namespace]]\nname = 'email'\nnormalise = 'uuid'",
+        "[[namespace]]\nname = 'email'\nnormalise = 'sha256'",
+        "[[namespace]]\nname = 'email'\nnormalise = 'card'\ncheck_digit = 'jan'",
+        "[[namespace]]\nname = 'email'\nnormalise = 'card'\ncheck_digit = 'luhn'",
+        "[[namespace]]\nname = 'email'\n[[namespace]]\nname = 'h'\nhash_of = 'email'\nspelling = 'meta'",
+        "[[namespace]]\nname = 'email'\n[[namespace]]\nname = 'h'\nhash_of = 'email'\nspelling = 'google'",
+        "[[namespace]]\nname = 'email'\n[[namespace]]\nname = 'h'\nnormalise = 'sha256'",
         "[[namespace]]\nname = 'email'\nnormalise = 'phone'",
         "[[namespace]]\nname = 'email'\nnormalise = 'phone'\nregion = 'US'",
         "[[namespace]]\nname = 'email'\n[blocked]\nvalues = ['x']",

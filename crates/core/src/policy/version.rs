@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{ComputedRule, Conflict, Function, Limits, Namespace, Policy, Survivorship, TraitRule};
-use crate::normalise::Normaliser;
+use super::{ComputedRule, Conflict, Function, HashOf, Limits, Namespace, Policy, Survivorship, TraitRule};
+use crate::normalise::{CheckDigit, Normaliser};
 
 /// Hexadecimal digits of the version: 64 bits tell a deployment's policies apart and still fit a line of a log.
 const DIGITS: usize = 16;
@@ -54,7 +54,11 @@ impl Digest {
             Normaliser::Text => self.text("text"),
             Normaliser::Email => self.text("email"),
             Normaliser::Phone(region) => self.text(&format!("phone {region}")),
-            Normaliser::Digits => self.text("digits"),
+            Normaliser::Digits | Normaliser::Card(CheckDigit::None) => self.text("digits"),
+            Normaliser::Card(CheckDigit::Jan) => self.text("card jan"),
+            Normaliser::Card(CheckDigit::Luhn) => self.text("card luhn"),
+            Normaliser::Uuid => self.text("uuid"),
+            Normaliser::Sha256 => self.text("sha256"),
         }
         self.number(namespace.unique.into());
         self.optional(namespace.max_per_person);
@@ -65,6 +69,12 @@ impl Digest {
             Conflict::Oldest => "oldest",
         });
         self.number(namespace.anonymous.into());
+        if let Some(HashOf { plain, spelling }) = namespace.hash_of {
+            self.text(&format!("{spelling:?} hash of {}", plain.0));
+        }
+        if let Some(expires) = namespace.expires {
+            self.text(&format!("expires {expires}"));
+        }
     }
 
     fn trait_rule(&mut self, rule: &TraitRule) {

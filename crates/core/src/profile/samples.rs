@@ -30,7 +30,16 @@ pub(super) fn policy(mut traits: Vec<TraitRule>, computed: Vec<ComputedRule>, re
     };
     let blocked = Blocked::default();
     let kept_properties = Vec::new();
-    Policy { version: name("test"), namespaces: Vec::new(), blocked, traits, computed, limits, kept_properties }
+    Policy {
+        version: name("test"),
+        namespaces: Vec::new(),
+        blocked,
+        traits,
+        computed,
+        limits,
+        kept_properties,
+        hashed: Vec::new(),
+    }
 }
 
 pub(super) fn trait_rule(text: &str, survivorship: Survivorship, sources: &str) -> TraitRule {

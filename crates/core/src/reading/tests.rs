@@ -1,7 +1,11 @@
 //! What the policy keeps of a touchpoint, drops of it, and refuses.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
 use super::*;
-use crate::time::Timestamp;
 use crate::value::Value;
 
 const POLICY: &str = r#"
@@ -25,11 +29,15 @@ fn key() -> DeploymentKey {
     DeploymentKey::derive(b"test")
 }
 
+fn naming(identifiers: Vec<(Arc<str>, Arc<str>)>) -> Touchpoint {
+    Touchpoint { identifiers, ..touchpoint() }
+}
+
 /// The identifiers of `namespace:value namespace:value …`, or the reason.
 fn identified(text: &str) -> Result<String, &'static str> {
     let sent = |part: &str| part.split_once(':').map(|(namespace, value)| (namespace.into(), value.into()));
     let sent: Vec<(Arc<str>, Arc<str>)> = text.split('|').filter_map(sent).collect();
-    let read = policy().identify(&sent, &key()).map_err(Rejection::reason)?;
+    let read = policy().identify(&naming(sent), &key()).map_err(Rejection::reason)?;
     let kept: Vec<&str> = read.kept.iter().map(Identifier::text).collect();
     Ok(format!("{} unknown {} dropped {}", kept.join("|"), read.unknown_namespaces, read.dropped))
 }
@@ -80,8 +88,8 @@ fn a_touchpoint_is_set_aside_for_its_reason() {
 #[test]
 fn ties_inside_a_namespace_go_by_the_key() {
     let sent = |order: [&str; 3]| order.map(|value| (Arc::from("cookie"), Arc::from(value))).to_vec();
-    let one = policy().identify(&sent(["c1", "c2", "c3"]), &key()).expect("read");
-    let other = policy().identify(&sent(["c3", "c1", "c2"]), &key()).expect("read");
+    let one = policy().identify(&naming(sent(["c1", "c2", "c3"])), &key()).expect("read");
+    let other = policy().identify(&naming(sent(["c3", "c1", "c2"])), &key()).expect("read");
     assert_eq!(one, other);
     assert!(one.kept.is_sorted_by_key(Identifier::key));
 }
@@ -157,5 +165,88 @@ fn the_identifiers_of_the_known_answers_are_themselves() {
     for (namespace, value) in values {
         let identifier = policy.identifier(namespace, value, &key()).expect(value);
         assert_eq!(identifier.value(), value);
+    }
+}
+
+const HASHES: &str = r#"
+    namespace = [
+        { name = "user_id", unique = true },
+        { name = "email" },
+        { name = "phone" },
+        { name = "mail_hash", hash_of = "email", spelling = "meta" },
+        { name = "mail_hash_google", hash_of = "email", spelling = "google" },
+        { name = "phone_hash", hash_of = "phone", spelling = "google" },
+        { name = "phone_hash_meta", hash_of = "phone", spelling = "meta" },
+    ]
+    blocked = { values = ["nobody@x.jp"] }
+"#;
+
+/// The identifiers of these under a policy, as a set of texts.
+fn texts(policy: &Policy, identifiers: &[(&str, &str)]) -> BTreeSet<String> {
+    let sent = identifiers.iter().map(|(namespace, value)| ((*namespace).into(), (*value).into())).collect();
+    let read = policy.identify(&naming(sent), &key()).expect("identifiers");
+    read.kept.iter().map(|identifier| identifier.text().to_owned()).collect()
+}
+
+#[test]
+fn a_hash_in_either_spelling_meets_its_plain_form() {
+    let policy = Policy::parse(HASHES).expect("a policy");
+    let plain = texts(&policy, &[("email", " Taro.Yamada+shop@GMAIL.com"), ("phone", "090-1234-5678")]);
+    assert_eq!(plain.len(), 6);
+    // Of taro.yamada+shop@gmail.com, taroyamada@gmail.com, +819012345678 and 819012345678.
+    let hashes = [
+        ("mail_hash", "d9392948eb18ff534cfbb98928cbd98c5860fed19f0351920e4b3979ec83de0f"),
+        ("mail_hash_google", "500e875041bfda81c4f67bc68f0d75ec996286151e1bdc7afe65d48ca8850e24"),
+        ("phone_hash", "3d06a39d40790f11761295e053029378ae28c4b4f6f301693005e079f3d4ca64"),
+        ("phone_hash_meta", "0ad07193350775c6d4377f8b039d32877e66c69a454ed886b05279771c0fca0b"),
+    ];
+    for (namespace, value) in hashes {
+        let hashed = texts(&policy, &[(namespace, &value.to_uppercase())]);
+        assert_eq!(plain.intersection(&hashed).count(), 1, "{namespace}:{value} among {plain:?}");
+    }
+    assert_eq!(texts(&policy, &[("user_id", "1"), ("email", "nobody@x.jp")]).len(), 1, "what is blocked has no hashes");
+}
+
+#[test]
+fn the_order_and_the_spelling_in_which_identifiers_come_changes_no_hash() {
+    let policy = Policy::parse(HASHES).expect("a policy");
+    let one = texts(&policy, &[("email", "Taro@Example.JP"), ("phone", "+81 90 1234 5678")]);
+    assert_eq!(one, texts(&policy, &[("phone", "０９０ー１２３４ー５６７８"), ("email", "taro@example.jp.")]));
+}
+
+fn bridging() -> Policy {
+    let text = "namespace = [{ name = 'user_id' }, { name = 'order', normalise = 'text', expires = '30d' }]";
+    Policy::parse(text).expect("a policy")
+}
+
+fn order_at(micros: i64) -> BTreeSet<String> {
+    let touchpoint = Touchpoint {
+        occurred_at: Timestamp::from_micros(micros),
+        received_at: None,
+        ..naming(vec![("order".into(), " A-1 ".into())])
+    };
+    let read = bridging().identify(&touchpoint, &key()).expect("an order");
+    read.kept.iter().map(|identifier| identifier.text().to_owned()).collect()
+}
+
+#[test]
+fn a_value_that_expires_is_itself_with_its_epochs() {
+    assert_eq!(order_at(0), ["order:A-1@0".to_owned(), "order:A-1@1".to_owned()].into());
+    assert_eq!(order_at(-1), ["order:A-1@-1".to_owned(), "order:A-1@0".to_owned()].into());
+    let published = bridging().identifier("order", "A-1@0", &key()).expect("as it stands on a topic");
+    assert!(order_at(0).contains(published.text()));
+    let touchpoint = naming(vec![("user_id".into(), "1".into()), ("order".into(), "A-1".into())]);
+    assert_eq!(bridging().identify(&touchpoint, &key()).expect("read").kept.len(), 3);
+}
+
+proptest! {
+    #[test]
+    fn a_bridge_holds_within_its_life_and_not_beyond_two(at: i64, apart in 0..4 * 30 * 86_400_000_000i64) {
+        const LIFE: i64 = 30 * 86_400_000_000;
+        let (one, other) = (order_at(at), order_at(at.saturating_add(apart)));
+        let apart = at.saturating_add(apart) - at;
+        let meet = one.intersection(&other).next().is_some();
+        prop_assert!(apart > LIFE || meet, "within one life");
+        prop_assert!(apart < 2 * LIFE || !meet, "beyond two");
     }
 }

@@ -18,6 +18,9 @@ use crate::Error;
 pub(super) const SOCKET_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a look at the cluster may take.
 pub(super) const ASK: Duration = Duration::from_secs(15);
+/// How often a member says that it lives, which is also how soon it hears of a rebalance: a partition that moves stands
+/// still for two of these. The default is 3 s.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 /// The largest record. A topic must allow as much (`max.message.bytes`).
 pub(super) const LARGEST: usize = 8 * 1024 * 1024;
 
@@ -100,6 +103,7 @@ pub(super) fn member(settings: &Settings) -> ClientConfig {
         Protocol::Classic => config
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", settings.session_timeout.as_millis().to_string())
+            .set("heartbeat.interval.ms", HEARTBEAT.min(settings.session_timeout / 3).as_millis().to_string())
             .set("max.poll.interval.ms", settings.session_timeout.as_millis().max(300_000).to_string()),
         Protocol::Consumer => config.set("group.protocol", "consumer"),
     };

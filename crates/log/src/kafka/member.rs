@@ -13,6 +13,7 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::client;
 use super::group::Shared;
+use crate::failpoint::failpoint;
 use crate::{Error, Partition};
 
 /// How long workers may take to finish what they hold of partitions that leave. Then they are left behind: the group's
@@ -42,15 +43,18 @@ impl ConsumerContext for Context {
         let partitions = partitions(list);
         let done = if what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             tracing::info!(?partitions, "partitions gained");
+            failpoint("assign");
             assign(member, list).inspect(|()| self.0.gain(&partitions))
         } else {
             let lost = member.assignment_lost();
             tracing::info!(?partitions, lost, "partitions given up");
+            failpoint("revoke");
             // What is lost is somebody else's already: whatever is still committed for it will be refused.
             let deadline = Instant::now() + if lost { Duration::ZERO } else { FINISH };
             if !self.0.lose(&partitions, deadline) && !lost {
                 tracing::warn!(?partitions, "a worker did not finish in time: its commit will be refused");
             }
+            failpoint("revoked");
             member.incremental_unassign(list)
         };
         if let Err(why) = done {

@@ -77,3 +77,6 @@ fn hopeless(error: &KafkaError) -> bool {
         )
     )
 }
+
+#[cfg(test)]
+mod pairs;

@@ -13,6 +13,7 @@ use super::footer::{Covered, Footer};
 use super::group::Shared;
 use super::inbox::Standing;
 use super::replica::{Loaded, Replica};
+use crate::failpoint::failpoint;
 use crate::{Error, Lease, Mutation, Offset, Partition, Table};
 
 /// How long what somebody else left open may stay undecided: the broker aborts it after the transaction timeout.
@@ -212,6 +213,7 @@ fn catch_up(
 ) -> Result<(Option<Footer>, Offset), Error> {
     let mut reached = next;
     let footer = tail.read(partition, next.saturating_sub(1), Before::First, UNDECIDED, |batch| {
+        failpoint("restore");
         shared.replica.apply(partition, &batch.state, batch.next)?;
         reached = batch.next;
         go_on(shared, partition, reached)
@@ -236,7 +238,9 @@ fn load(
         go_on(shared, partition, reached)?;
         if run.bytes < RUN { Ok(()) } else { shared.replica.load(&run.sorted()) }
     })?;
+    failpoint("ingest");
     shared.replica.load(&run.sorted())?;
+    failpoint("ingested");
     if footer.is_some() {
         shared.replica.apply(partition, &crate::Mutations::new(), reached)?;
     }

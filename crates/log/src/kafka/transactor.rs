@@ -15,6 +15,7 @@ use super::changelog::number;
 use super::client::{self, SOCKET_TIMEOUT};
 use super::outcome::{Call, Next, after};
 use super::{Settings, Watchdog};
+use crate::failpoint::{failpoint, failpoint_soon};
 use crate::{Error, Header, Offset, Partition};
 
 /// How long a step of a transaction is tried again before its outcome counts as unknown.
@@ -167,13 +168,16 @@ impl Transactor {
         member: &ConsumerGroupMetadata,
     ) -> Result<Vec<(usize, Offset)>, Failure> {
         self.deliver()?;
+        failpoint("delivered");
         let watched = self.watchdog.watch("send_offsets_to_transaction", HANG);
         let producer = self.producer()?;
         let sent = self.retry(Call::Offsets, || producer.send_offsets_to_transaction(inputs, member, SOCKET_TIMEOUT));
         drop(watched);
         sent.or_else(|(_, why)| self.give_up(Call::Offsets, why))?;
+        failpoint("offsets-sent");
         let started = Instant::now();
         let watched = self.watchdog.watch("commit_transaction", HANG);
+        failpoint_soon("commit-sent");
         let producer = self.producer()?;
         let committed = self.retry(Call::Commit, || producer.commit_transaction(PATIENCE));
         drop(watched);

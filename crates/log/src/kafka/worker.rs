@@ -13,6 +13,7 @@ use super::group::Shared;
 use super::inbox::{Change, Found, Inbox, Standing};
 use super::member::Member;
 use super::transactor::{Failure, Outgoing, Transactor};
+use crate::failpoint::failpoint;
 use crate::{
     Append, Budget, Changes, CommitError, Committed, Error, Lease, Log, Mutations, Offset, Partition, Polled, Position,
     Topic, Transaction,
@@ -84,12 +85,15 @@ impl Worker {
         let member = self.member(&transaction.inputs)?;
         let inputs = self.inputs(&transaction.inputs).map_err(Failure::Failed)?;
         self.transactor.begin()?;
+        failpoint("before-produce");
         for append in &transaction.outputs {
             self.send(append)?;
         }
         let sums = self.send_state(&transaction.state)?;
         let footers = self.send_footers(&transaction.inputs, sums)?;
+        failpoint("after-produce");
         let offsets = self.transactor.commit(&inputs, &member)?;
+        failpoint("commit-acked");
         let mut changelog = Vec::with_capacity(offsets.len());
         for ((partition, footer), (_, offset)) in footers.into_iter().zip(sorted(offsets)) {
             self.held.insert(partition, Standing { footer, next: offset + 1 });

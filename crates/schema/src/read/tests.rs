@@ -270,6 +270,18 @@ fn a_copy_has_the_digest_of_the_first_and_a_second_version_has_not() {
     assert_ne!(digest(&ORDER.replace("household", "account")), first);
 }
 
+#[test]
+fn an_event_without_a_time_of_its_own_is_the_same_whenever_it_is_received() {
+    let at = |received: &str, occurred: &str| {
+        let times = format!(r#""received_at":"{received}","occurred_at":"{occurred}""#);
+        content_digest(&touchpoint(&ORDER.replace(r#""occurred_at":"2026-04-01T10:00:00+09:00""#, &times)))
+    };
+    let (noon, later) = ("2026-04-01T12:00:00Z", "2026-04-01T12:00:07Z");
+    assert_eq!(at(noon, noon), at(later, later), "a sender's second attempt");
+    assert_eq!(at(later, noon), at("2026-04-02T00:00:00Z", noon));
+    assert_ne!(at(later, noon), at(later, "2026-04-01T11:00:00Z"), "another time is another content");
+}
+
 proptest! {
     #[test]
     fn what_is_rendered_reads_back(touchpoint in crate::samples::touchpoints()) {

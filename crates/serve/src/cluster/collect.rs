@@ -10,7 +10,6 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use musubi_log::kafka::Edge;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -46,15 +45,7 @@ struct Doors {
 /// # Errors
 /// [`Error::Topics`], [`Error::Log`], [`Error::Listen`].
 pub fn collect(cluster: &Cluster, sources: Sources, listen: SocketAddr) -> Result<Collecting, Error> {
-    cluster.check()?;
-    let entrance = Entrance {
-        policy: Arc::clone(&cluster.policy),
-        key: cluster.key.clone(),
-        partitions: cluster.settings.partitions,
-        framing: cluster.contract.framing.clone(),
-        log: Arc::new(Edge::open(&cluster.settings)?),
-        persons: None,
-    };
+    let entrance = cluster.entrance()?;
     let metrics = Arc::new(Metrics::new().map_err(std::io::Error::other)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("door").build()?;
     let refused = |why| Error::Listen { address: listen, why };

@@ -1,5 +1,6 @@
 //! A deployment on a Kafka cluster: any number of processes that share its topics, each with a part of the state.
 
+mod aside;
 mod collect;
 mod evidence;
 mod rebuild;
@@ -22,6 +23,7 @@ use musubi_store::{self as store, Rocks, STATE_FAMILIES};
 use crate::facts::{self, Facts};
 use crate::{Error, key};
 
+pub use aside::quarantine;
 pub use collect::{Collecting, collect};
 pub use rebuild::{Told, live, rebuild, verify};
 pub use stitch::{Stitching, stitch};

@@ -109,7 +109,7 @@ impl Door {
         let Outcome { mut answer, mut taken, confirm: address, proven } = outcome;
         self.pass(mount, proven, answer.status, &mut taken)?;
         let before = taken.set_aside.len();
-        let appends = write::appends(&self.entrance, &mut taken, now)?;
+        let appends = write::appends(&self.entrance, &mut taken, write::Origin::default(), now)?;
         if taken.set_aside.len() > before
             && let Some(receipt) = mount.source.receipt(&taken)
         {

@@ -12,7 +12,7 @@ mod cors;
 mod door;
 mod error;
 mod gate;
-mod write;
+pub(crate) mod write;
 
 pub(crate) use door::Door;
 pub use error::SourceError;

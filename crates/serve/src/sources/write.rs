@@ -15,9 +15,21 @@ use crate::problem::Problem;
 /// The most that is kept of an original, in bytes: a record of a cluster has 8 MiB at most.
 const LONGEST_ORIGINAL: usize = 7 * 1_024 * 1_024;
 
+/// Where something stood that came in a file; nowhere for what came over HTTP.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Origin<'a> {
+    pub(crate) file: Option<&'a str>,
+    pub(crate) line: Option<u64>,
+}
+
 /// The records of what was taken. Touchpoints that mean nothing under the policy are moved to what was set aside, as
 /// lines of canonical JSON.
-pub(super) fn appends(entrance: &Entrance, taken: &mut Taken, now: Timestamp) -> Result<Vec<Append>, Problem> {
+pub(crate) fn appends(
+    entrance: &Entrance,
+    taken: &mut Taken,
+    origin: Origin<'_>,
+    now: Timestamp,
+) -> Result<Vec<Append>, Problem> {
     let mut appends = Vec::with_capacity(taken.touchpoints.len() + taken.set_aside.len());
     let mut kept = Vec::with_capacity(taken.touchpoints.len());
     for touchpoint in taken.touchpoints.drain(..) {
@@ -43,20 +55,25 @@ pub(super) fn appends(entrance: &Entrance, taken: &mut Taken, now: Timestamp) ->
     }
     taken.touchpoints = kept;
     for aside in &taken.set_aside {
-        appends.push(quarantine(entrance, aside, now)?);
+        appends.push(quarantine(entrance, aside, origin, now)?);
     }
     Ok(appends)
 }
 
-fn quarantine(entrance: &Entrance, aside: &SetAside, now: Timestamp) -> Result<Append, Problem> {
+fn quarantine(
+    entrance: &Entrance,
+    aside: &SetAside,
+    Origin { file, line }: Origin<'_>,
+    now: Timestamp,
+) -> Result<Append, Problem> {
     let (original, detail) = shortened(&aside.original, &aside.detail);
     let quarantined = Quarantined {
         source: Some(&aside.source),
         event_id: aside.event_id.as_deref(),
         reason: &aside.reason,
         detail: &detail,
-        file: None,
-        line: None,
+        file,
+        line,
         original,
     };
     let record = entrance.record(&aside.source, &avro::Record::Quarantined(&quarantined), now)?;
