@@ -257,7 +257,7 @@ fn overlay(table: &mut Table, variables: impl Iterator<Item = (String, String)>)
     Ok(())
 }
 
-/// Sets one value. What reads as a number or a truth value is one; all else is text.
+/// Sets one value. It is a number or a truth value where the default is one; all else is text, whatever it looks like.
 fn set(table: &mut Table, (section, key): (&str, &str), text: &str) -> Result<()> {
     let section_table = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
     let section_table = section_table.as_table_mut().ok_or_else(|| anyhow!("`{section}` is no section"))?;
@@ -267,13 +267,21 @@ fn set(table: &mut Table, (section, key): (&str, &str), text: &str) -> Result<()
         properties.insert(property.to_owned(), Value::String(text.to_owned()));
         return Ok(());
     }
-    let value = match (text.parse::<i64>(), text.parse::<bool>()) {
-        (Ok(number), _) => Value::Integer(number),
-        (_, Ok(truth)) => Value::Boolean(truth),
-        _ => Value::String(text.to_owned()),
+    let value = match default_of(section, key)? {
+        Some(Value::Integer(_)) => text.parse().map(Value::Integer).ok(),
+        Some(Value::Boolean(_)) => text.parse().map(Value::Boolean).ok(),
+        _ => None,
     };
+    // What should be a number and is none stays text, and is refused with its name.
+    let value = value.unwrap_or_else(|| Value::String(text.to_owned()));
     section_table.insert(key.to_owned(), value);
     Ok(())
+}
+
+/// The value of a setting that nobody sets; None where it has none.
+fn default_of(section: &str, key: &str) -> Result<Option<Value>> {
+    let defaults = Table::try_from(Configuration::default())?;
+    Ok(defaults.get(section).and_then(|section| section.get(key)).cloned())
 }
 
 impl Configuration {
@@ -395,11 +403,13 @@ mod tests {
             ("MUSUBI_STITCH_LINGER_MS", "9"),
             ("MUSUBI_STITCH_STANDBY", "true"),
             ("MUSUBI_KAFKA_PROPERTY_SASL_PASSWORD", "x=y"),
+            ("MUSUBI_KAFKA_INSTANCE", "0"),
             ("MUSUBI_KEY", "somebody else's"),
         ];
         let found = laid("[kafka]\nbootstrap = \"file:1\"\npartitions = 3\n", &variables).expect("a configuration");
         assert_eq!((found.kafka.bootstrap.as_str(), found.kafka.partitions), ("broker:1", 3));
         assert_eq!((found.stitch.linger_ms, found.stitch.standby), (9, true));
+        assert_eq!(found.kafka.instance, "0", "a name may be a number");
         assert_eq!(found.kafka.properties["sasl.password"], "x=y");
     }
 
