@@ -147,7 +147,7 @@ fn the_recommended_policy_is_printed_and_checked() -> Result<()> {
     fs::write(&file, text)?;
     let understood = answer(&["policy", "check", &file])?;
     assert!(understood.starts_with("version  "), "{understood}");
-    assert!(understood.contains("  loyalty_card  digits  "), "{understood}");
+    assert!(understood.contains("  loyalty_card            card  "), "{understood}");
     Ok(())
 }
 
