@@ -1,7 +1,7 @@
 //! The baseline: librdkafka reads a topic and writes it to another exactly once, and does nothing else.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use rdkafka::ClientConfig;
@@ -36,14 +36,18 @@ pub(crate) fn copy(bootstrap: &str, from: &str, to: &str, count: usize, batch: u
     producer.init_transactions(PATIENCE)?;
     consumer.subscribe(&[from])?;
     let mut done = 0;
+    let deadline = Instant::now() + PATIENCE * 10;
     while done < count {
         producer.begin_transaction()?;
         let mut next = BTreeMap::new();
         let end = count.min(done + batch);
         while done < end {
-            let message = consumer.poll(PATIENCE);
-            ensure!(message.is_some(), "{done} of {count} records came");
-            let Some(Ok(message)) = message else { continue };
+            // Nothing comes, too, where partitions are given or taken.
+            let Some(message) = consumer.poll(Duration::from_millis(100)) else {
+                ensure!(Instant::now() < deadline, "{done} of {count} records came");
+                continue;
+            };
+            let message = message?;
             next.insert(message.partition(), message.offset() + 1);
             let record = BaseRecord::<[u8], [u8]>::to(to)
                 .partition(message.partition())
