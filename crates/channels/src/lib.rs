@@ -12,6 +12,7 @@ mod form;
 mod handshake;
 mod json;
 mod mapping;
+mod native;
 mod preset;
 mod request;
 pub mod samples;

@@ -23,6 +23,13 @@ pub struct Preset {
     pub(crate) busy: u16,
 }
 
+impl Preset {
+    /// Whether its mapping also stands in Rust, which is at work as long as nobody edits the preset.
+    pub fn is_native(&self) -> bool {
+        crate::native::native(self.name).is_some()
+    }
+}
+
 /// What a sender is told when its payload was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {

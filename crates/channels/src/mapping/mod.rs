@@ -20,6 +20,12 @@ use jaq_json::Val;
 use crate::json::as_text;
 pub use error::Error;
 
+/// What the prelude's filters do, for those who call them from Rust.
+pub(crate) mod filters {
+    pub(crate) use super::natives::{dig_text, digest, instant};
+    pub(crate) use super::shape::{compact, fetch, identified, is_given, names};
+}
+
 /// The data that a program runs on: its values, and nothing that lives shorter.
 type Kind = JustLut<Val>;
 type Filter = jaq_core::Filter<Kind>;

@@ -85,7 +85,7 @@ fn sha256(from: &str) -> String {
 }
 
 /// `digest`: a name for an event that has none of its own: equal content is the same event.
-fn digest(value: &Val) -> Outcome {
+pub(crate) fn digest(value: &Val) -> Outcome {
     let mut bytes = Vec::with_capacity(512);
     json::write(value, &mut bytes).map_err(jaq_json::Error::str)?;
     Ok(Val::from(format!("sha256:{}", spelling::hex(&Sha256::digest(&bytes)))))
@@ -114,7 +114,7 @@ fn base64url(value: &Val) -> Outcome {
 ///
 /// A number is in seconds, milliseconds, microseconds or nanoseconds since 1970, by its size. A text is such a number,
 /// RFC 3339, RFC 2822, or one of the forms of [`crate::time`], read in the zone where it names no offset.
-fn instant(value: &Val, zone: &Val) -> Outcome {
+pub(crate) fn instant(value: &Val, zone: &Val) -> Outcome {
     let zone_name = as_text(zone).ok_or_else(|| wrong("a time zone", zone))?;
     let zone = time::Zone::named(&zone_name).ok_or_else(|| wrong("a time zone", zone))?;
     let found = match value {
@@ -132,7 +132,7 @@ pub(super) fn dig(value: &Val, path: &Val) -> Outcome {
 }
 
 /// The same for a path that is a text already.
-pub(super) fn dig_text(value: &Val, path: &str) -> Val {
+pub(crate) fn dig_text(value: &Val, path: &str) -> Val {
     let step = |value: &Val, name: &str| match value {
         Val::Obj(fields) => fields.get(&text(name)).cloned(),
         Val::Arr(items) => name.parse::<usize>().ok().and_then(|place| items.get(place).cloned()),

@@ -106,7 +106,7 @@ fn fields(value: &Val) -> impl Iterator<Item = (&Val, &Val)> {
 }
 
 /// `given`: the value, or nothing where there is none: null and the empty text are absent, never values.
-fn is_given(value: &Val) -> bool {
+pub(crate) fn is_given(value: &Val) -> bool {
     match value {
         Val::Null => false,
         Val::BStr(bytes) | Val::TStr(bytes) => !bytes.is_empty(),
@@ -115,7 +115,7 @@ fn is_given(value: &Val) -> bool {
 }
 
 /// `compact`: the value without the fields, at any depth of objects, that hold null, an empty text or an empty object.
-fn compact(value: Val) -> Val {
+pub(crate) fn compact(value: Val) -> Val {
     let Val::Obj(fields) = value else { return value };
     let fields = Arc::unwrap_or_clone(fields).into_iter().map(|(name, value)| (name, compact(value)));
     let is_empty = |value: &Val| matches!(value, Val::Obj(fields) if fields.is_empty());
@@ -123,7 +123,7 @@ fn compact(value: Val) -> Val {
 }
 
 /// `names`: an object with its names as the vocabulary writes them; an empty one of anything else.
-fn names(value: &Val) -> Val {
+pub(crate) fn names(value: &Val) -> Val {
     let renamed = |name: &Val| as_text(name).map_or_else(|| name.clone(), |name| Val::from(spelling::snake(&name)));
     Val::obj(fields(value).map(|(name, value)| (renamed(name), value.clone())).collect())
 }
@@ -131,15 +131,19 @@ fn names(value: &Val) -> Val {
 /// `id($namespace; $value)`, `id($namespace; $value; $scope)`: an identifier, its value behind the scope where there is
 /// one; nothing where the value is absent, or is no text and no number.
 fn identifier<'a>(namespace: Val, value: &Val, scope: &Val) -> ValXs<'a, Val> {
+    Box::new(identified(namespace, value, scope).map(Ok).into_iter())
+}
+
+/// The same, of which there is one at most.
+pub(crate) fn identified(namespace: Val, value: &Val, scope: &Val) -> Option<Val> {
     let value = match value {
         Val::TStr(_) | Val::BStr(_) => as_text(value).filter(|value| !value.is_empty()),
         Val::Num(number) => Some(number.to_string().into()),
         Val::Null | Val::Bool(_) | Val::Arr(_) | Val::Obj(_) => None,
-    };
-    let Some(value) = value else { return Box::new(std::iter::empty()) };
+    }?;
     let value = as_text(scope).map_or_else(|| text(&value), |scope| Val::from(format!("{scope}:{value}")));
     let fields = [(text("namespace"), namespace), (text("value"), value)];
-    bome(Ok(Val::obj(fields.into_iter().collect())))
+    Some(Val::obj(fields.into_iter().collect()))
 }
 
 /// `ids($paths)`: an identifier for each path, as `{path: namespace}` has them.
@@ -177,7 +181,7 @@ fn word(value: &Val, table: &Val) -> Val {
 }
 
 /// `fetch($paths)`: the given fields of an object, each at a path or, as `name=path`, under another name.
-fn fetch(value: &Val, paths: &Val) -> Result<Val, jaq_json::Error> {
+pub(crate) fn fetch(value: &Val, paths: &Val) -> Result<Val, jaq_json::Error> {
     let paths = as_text(paths).ok_or_else(|| wrong("paths in a text", paths))?;
     let mut made = Map::default();
     for path in paths.split_whitespace() {

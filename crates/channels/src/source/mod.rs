@@ -17,6 +17,7 @@ use crate::files::Line;
 use crate::handshake::{self, Within};
 use crate::json::{self, as_text, field, text};
 use crate::mapping::{Globals, Mapping};
+use crate::native::{Native, native};
 use crate::preset::{Preset, Reply};
 use crate::request::{Answer, Outcome, Request, SetAside, Taken};
 use crate::secret::Secret;
@@ -54,6 +55,8 @@ pub struct Source {
     secrets: Secrets,
     preset: &'static Preset,
     mapping: Mapping,
+    /// The same as the mapping, where that is a preset's own.
+    native: Option<Native>,
     scheme: Scheme,
     region: Option<Region>,
     /// Microseconds.
@@ -135,10 +138,11 @@ impl Source {
         let window =
             window.ok_or_else(|| fault("replay_window", "a duration such as `5m`", &settings.replay_window))?;
         let code = mapping.unwrap_or(preset.mapping);
+        let native = if mapping.is_none() { native(preset.name) } else { None };
         let mapping = Mapping::compile(path.as_deref().unwrap_or(preset.name), code)
             .map_err(|error| Error::Mapping { source_name: settings.name.clone(), error })?;
         let seen = seen(&settings, preset);
-        Ok(Self { settings, secrets, preset, mapping, scheme, region, window, seen })
+        Ok(Self { settings, secrets, preset, mapping, native, scheme, region, window, seen })
     }
 
     /// The settings.
@@ -308,6 +312,12 @@ impl Source {
 
     /// Maps one item, whole or not at all: an item of which one part fails is set aside with all its parts.
     fn map(&self, item: Val, place: usize, globals: &Globals, received_at: Timestamp, taken: &mut Taken) {
+        // What fails its check comes to the jq as well, so that what is told is the jq's.
+        let made = self.native.and_then(|native| native(&item, globals));
+        if let Some(touchpoint) = made.and_then(|value| self.finish(&value, received_at).ok()) {
+            taken.touchpoints.push(touchpoint);
+            return;
+        }
         let before = taken.touchpoints.len();
         let mut kept = None;
         for (made, result) in self.mapping.touchpoints(item.clone(), globals).enumerate() {

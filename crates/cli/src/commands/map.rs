@@ -98,7 +98,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     Ok(code)
 }
 
-/// The presets with the first line of their mappings, which says what they are.
+/// The presets with the first line of their mappings, which says what they are, and whether they run natively.
 fn list() -> String {
     let about = |mapping: &str| {
         let first = mapping.lines().next().unwrap_or_default();
@@ -106,7 +106,10 @@ fn list() -> String {
     };
     PRESETS
         .iter()
-        .map(|preset| format!("{:<15} {:<8} {}\n", preset.name, preset.channel, about(preset.mapping)))
+        .map(|preset| {
+            let runs = if preset.is_native() { "native" } else { "jq" };
+            format!("{:<15} {:<8} {runs:<7} {}\n", preset.name, preset.channel, about(preset.mapping))
+        })
         .collect()
 }
 
