@@ -1,8 +1,8 @@
 # Smaregi, the point of sale: its notifications, and the transactions and members that are pulled from its API after them.
 #
 # Source of truth: Smaregi's platform API reference (getTransactions, members) and its webhook page.
-# A notification names nobody: it holds ids only. It becomes no touchpoint here; whoever pulls reads the ids of it and
-# feeds what the API answers to this source, as `{contractId, transaction: {…}}` or `{contractId, member: {…}}`.
+# A notification names nobody: it holds ids only, and becomes no touchpoint. With `[source.pull]` they are pulled from the
+# API and come here as `{contractId, transaction: {…}}` or `{contractId, member: {…}}`, which may be sent in as well.
 # Identifiers: the member's card (customerCode), the member's id within the contract, mails and telephones of the member.
 # Event id: contract, transaction and updDateTime, so that a correction is an event of its own; a copy is a copy.
 # There is no signature: set `key` and `key_header` to the header that was agreed in Smaregi's settings.

@@ -27,6 +27,6 @@ pub use mapping::Error as MappingError;
 pub use preset::{PRESETS, Preset, preset};
 pub use request::{Answer, Outcome, Request, SetAside, Taken};
 pub use secret::{Kept, Secret};
-pub use settings::{Error, Fields, OnBadKey, RateLimit, Settings};
+pub use settings::{Error, Fields, OnBadKey, Pull, RateLimit, Settings};
 pub use signature::{Encoding, Hash, Plain, Scheme};
 pub use source::{Record, Row, Secrets, Source};

@@ -27,6 +27,11 @@ impl Secret {
         self.0.is_empty()
     }
 
+    /// The secret itself, for whoever has to show it to the one who gave it: the client of an API.
+    pub fn reveal(&self) -> &[u8] {
+        &self.0
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }

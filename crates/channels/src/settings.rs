@@ -77,6 +77,54 @@ pub struct Settings {
     /// How the source's CSV files are written.
     #[serde(default)]
     pub csv: Csv,
+    /// The API of a sender whose notifications say only what is to be fetched from it.
+    pub pull: Option<Pull>,
+}
+
+/// The API that a source pulls from: `[source.pull]`.
+///
+/// ```toml
+/// [[source]]
+/// name = "till"
+/// preset = "smaregi"
+/// key = { env = "SMAREGI_KEY" }
+/// key_header = "X-Shop-Key"
+/// [source.pull]
+/// url = "https://api.smaregi.jp"
+/// token_url = "https://id.smaregi.jp/app/CONTRACT/token"
+/// client_id = "…"
+/// client_secret = { env = "SMAREGI_SECRET" }
+/// contract_id = "CONTRACT"
+/// watermark = "/var/lib/musubi/till.watermark"
+/// sweep = "5m"
+/// ```
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pull {
+    /// Where the API is, such as `https://api.smaregi.jp`.
+    pub url: String,
+    /// Where its tokens are, such as `https://id.smaregi.jp/app/CONTRACT/token`.
+    pub token_url: String,
+    /// As whom a token is asked for (OAuth 2.0, client credentials).
+    pub client_id: String,
+    /// Where the secret of that client is kept.
+    pub client_secret: Kept,
+    /// Whose data it is: the sender's name of the contract.
+    pub contract_id: String,
+    /// The file that remembers how far the API was swept. Each process has its own.
+    pub watermark: PathBuf,
+    /// How often everything that changed is listed, for notifications that never came.
+    #[serde(default = "five_minutes")]
+    pub sweep: String,
+    /// How far a sweep goes back behind the one before, for what became visible late and for clocks that differ.
+    #[serde(default = "ten_minutes")]
+    pub overlap: String,
+    /// How far back the very first sweep goes.
+    #[serde(default = "a_day")]
+    pub since: String,
+    /// How many items are asked for at once.
+    #[serde(default = "five_hundred")]
+    pub page_size: u32,
 }
 
 /// Which fields mean what. A field is named by a dotted path: `customer.email`, `lines.0.sku`.
@@ -198,6 +246,18 @@ fn one_or_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<
 
 fn five_minutes() -> String {
     "5m".into()
+}
+
+fn ten_minutes() -> String {
+    "10m".into()
+}
+
+fn a_day() -> String {
+    "24h".into()
+}
+
+const fn five_hundred() -> u32 {
+    500
 }
 
 const fn four_mebibytes() -> usize {

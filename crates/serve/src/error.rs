@@ -75,6 +75,9 @@ pub enum Error {
         /// Why not.
         why: std::io::Error,
     },
+    /// A source cannot pull from its API.
+    #[error(transparent)]
+    Source(#[from] crate::SourceError),
     /// The cluster's topics are not what they should be.
     #[error("the topics differ from the plan (`musubi topics plan` shows it): {}", .0.join("; "))]
     Topics(Vec<String>),

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::metrics::Metrics;
 use crate::routes::{self, Doors};
-use crate::sources::{Door, Sources};
+use crate::sources::{Door, Pulls, Sources};
 use crate::stitcher::{Phase, Phases, advance, maintain, stitch};
 use crate::{Deployment, Error};
 
@@ -28,6 +28,7 @@ pub struct Running {
     runtime: Option<Runtime>,
     doors: Option<JoinHandle<()>>,
     stitcher: Option<JoinHandle<Result<(), Error>>>,
+    pulls: Arc<Pulls>,
 }
 
 /// Stops a deployment from another thread.
@@ -50,7 +51,7 @@ impl Stopper {
 /// that is free.
 ///
 /// # Errors
-/// [`Error::Listen`] and [`Error::System`].
+/// [`Error::Listen`], [`Error::Source`] and [`Error::System`].
 pub fn up(deployment: Deployment, sources: Sources, listen: SocketAddr) -> Result<Running, Error> {
     let metrics = Arc::new(Metrics::new().map_err(std::io::Error::other)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("door").build()?;
@@ -62,12 +63,14 @@ pub fn up(deployment: Deployment, sources: Sources, listen: SocketAddr) -> Resul
         let deployment = deployment.clone();
         Box::new(move || routes::check_lag(&deployment))
     };
+    let pulls = Arc::new(Pulls::start(&sources, &deployment.entrance(), &metrics)?);
+    let door = Door::new(sources, Arc::clone(&pulls), deployment.entrance(), Arc::clone(&metrics), is_open);
     let router = routes::router(Arc::new(Doors {
         deployment: deployment.clone(),
         metrics: Arc::clone(&metrics),
         phase: phases.subscribe(),
         tails: AtomicUsize::new(0),
-        sources: Arc::new(Door::new(sources, deployment.entrance(), Arc::clone(&metrics), is_open)),
+        sources: Arc::new(door),
     }));
     runtime.spawn(maintain(deployment.clone(), Arc::clone(&metrics), phases.subscribe()));
     let stitcher = {
@@ -78,7 +81,8 @@ pub fn up(deployment: Deployment, sources: Sources, listen: SocketAddr) -> Resul
         let (handle, phases) = (runtime.handle().clone(), Arc::clone(&phases));
         spawn("doors", move || handle.block_on(serve(listener, router, phases.subscribe())))?
     };
-    Ok(Running { deployment, address, phases, runtime: Some(runtime), doors: Some(doors), stitcher: Some(stitcher) })
+    let (doors, stitcher) = (Some(doors), Some(stitcher));
+    Ok(Running { deployment, address, phases, runtime: Some(runtime), doors, stitcher, pulls })
 }
 
 pub(crate) fn spawn<T: Send + 'static>(
@@ -150,6 +154,7 @@ impl Running {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+        self.pulls.stop();
         advance(&self.phases, Phase::Draining);
         let stitched =
             self.stitcher.take().map_or(Ok(()), |stitcher| stitcher.join().unwrap_or(Err(Error::Panicked("stitcher"))));

@@ -22,7 +22,7 @@ use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::routes::nowhere;
 use crate::running::{serve, spawn, told};
-use crate::sources::{self, Sources};
+use crate::sources::{self, Pulls, Sources};
 use crate::stitcher::{Phase, Phases, advance};
 use crate::{Error, body, collect as door};
 
@@ -32,6 +32,7 @@ pub struct Collecting {
     runtime: Runtime,
     address: SocketAddr,
     doors: std::thread::JoinHandle<()>,
+    pulls: Arc<Pulls>,
 }
 
 struct Doors {
@@ -43,7 +44,7 @@ struct Doors {
 /// Opens the doors of a collector and those of its sources at `listen`. It answers 200 when every replica that must have it has what was sent.
 ///
 /// # Errors
-/// [`Error::Topics`], [`Error::Log`], [`Error::Listen`].
+/// [`Error::Topics`], [`Error::Log`], [`Error::Listen`], [`Error::Source`].
 pub fn collect(cluster: &Cluster, sources: Sources, listen: SocketAddr) -> Result<Collecting, Error> {
     let entrance = cluster.entrance()?;
     let metrics = Arc::new(Metrics::new().map_err(std::io::Error::other)?);
@@ -54,11 +55,13 @@ pub fn collect(cluster: &Cluster, sources: Sources, listen: SocketAddr) -> Resul
     let phases = Arc::new(watch::Sender::new(Phase::Open));
     // What waits in a cluster is no burden on this process; where the cluster takes nothing, appends fail.
     let is_open = Box::new(|| Ok(()));
-    let sources = Arc::new(sources::Door::new(sources, entrance.clone(), Arc::clone(&metrics), is_open));
+    let pulls = Arc::new(Pulls::start(&sources, &entrance, &metrics)?);
+    let door = sources::Door::new(sources, Arc::clone(&pulls), entrance.clone(), Arc::clone(&metrics), is_open);
+    let sources = Arc::new(door);
     let router = router(Arc::new(Doors { entrance, metrics, sources }));
     let (handle, phase) = (runtime.handle().clone(), phases.subscribe());
     let doors = spawn("doors", move || handle.block_on(serve(listener, router, phase)))?;
-    Ok(Collecting { phases, runtime, address, doors })
+    Ok(Collecting { phases, runtime, address, doors, pulls })
 }
 
 impl Collecting {
@@ -84,6 +87,7 @@ impl Collecting {
         advance(&self.phases, Phase::Closing);
         let closed = self.doors.join().map_err(|_| Error::Panicked("doors"));
         self.runtime.shutdown_background();
+        self.pulls.stop();
         closed
     }
 }

@@ -16,7 +16,7 @@ use futures_core::Stream as _;
 use musubi_channels::{self as channels, Answer, Outcome, SetAside, Taken};
 use tokio::sync::Semaphore;
 
-use super::{Mount, Sources, confirm, cors, write};
+use super::{Mount, Pulls, Sources, confirm, cors, write};
 use crate::clock;
 use crate::entrance::Entrance;
 use crate::metrics::{Metrics, Received};
@@ -36,6 +36,7 @@ type IsOpen = Box<dyn Fn() -> Result<(), Problem> + Send + Sync>;
 /// The doors of all sources.
 pub(crate) struct Door {
     sources: Sources,
+    pulls: Arc<Pulls>,
     entrance: Entrance,
     metrics: Arc<Metrics>,
     places: Arc<Semaphore>,
@@ -49,9 +50,16 @@ struct Read {
 }
 
 impl Door {
-    /// Doors into this log. `is_open` is asked before each request, and says why nothing can be taken in.
-    pub(crate) fn new(sources: Sources, entrance: Entrance, metrics: Arc<Metrics>, is_open: IsOpen) -> Self {
-        Self { sources, entrance, metrics, places: Arc::new(Semaphore::new(PLACES)), is_open }
+    /// Doors into this log. `is_open` is asked before each request, and says why nothing can be taken in. What comes to a
+    /// source that pulls is told to `pulls`.
+    pub(crate) fn new(
+        sources: Sources,
+        pulls: Arc<Pulls>,
+        entrance: Entrance,
+        metrics: Arc<Metrics>,
+        is_open: IsOpen,
+    ) -> Self {
+        Self { sources, pulls, entrance, metrics, places: Arc::new(Semaphore::new(PLACES)), is_open }
     }
 
     /// Answers a request to the address of a source; any other gets `None`.
@@ -119,6 +127,9 @@ impl Door {
         let reasons = taken.set_aside.iter().map(|aside| aside.reason.as_ref());
         let touchpoints = taken.touchpoints.len();
         self.metrics.received(&Received { source: mount.name(), touchpoints, took: started.elapsed() }, reasons);
+        if proven && answer.status == 200 {
+            self.pulls.tell(mount.name(), &body.bytes);
+        }
         if let Some(address) = address {
             confirm::confirm(mount.name(), &address);
         }

@@ -52,4 +52,26 @@ pub enum SourceError {
         /// What stands there.
         found: String,
     },
+    /// What says how the API is pulled from cannot stand.
+    #[error("source `{source_name}`: wanted {wanted} in `pull.{key}`, found `{found}`")]
+    Pull {
+        /// The source.
+        source_name: String,
+        /// The key in its settings.
+        key: &'static str,
+        /// What may stand there.
+        wanted: &'static str,
+        /// What stands there.
+        found: String,
+    },
+    /// The file that remembers how far an API was swept cannot be used.
+    #[error("source `{source_name}`: cannot use the watermark `{path}`: {why}")]
+    Watermark {
+        /// The source.
+        source_name: String,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
 }

@@ -12,11 +12,13 @@ mod cors;
 mod door;
 mod error;
 mod gate;
+mod pull;
 pub(crate) mod write;
 
 pub(crate) use door::Door;
 pub use error::SourceError;
 use gate::Gate;
+pub(crate) use pull::Pulls;
 
 /// What stands before the name of a source that says no path of its own.
 const PREFIX: &str = "/in/";
