@@ -1,14 +1,18 @@
 //! Prints what each part of the way costs, and the whole, in one run: read the ratios, not the absolute numbers.
 
-use std::io::Write;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
-use std::time::Instant;
 
-use musubi_benches::{deployment, lines, policy, processor_time};
+use anyhow::{Result, ensure};
+use clap::Parser as _;
+use musubi_benches::{Lap, deployment, lean, lines, policy};
 use musubi_core::change::{Output, Position, ProfileChange};
+use musubi_core::policy::Policy;
 use musubi_schema::{Line, Parser, avro, render_change};
 use musubi_stitcher::{Capacity, Input, Intake, Machine, Options, Reading, State, Store};
-use musubi_store::{InMemory, Rocks, Stored, Writer};
+use musubi_store::{InMemory, Rocks, Stored};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -16,100 +20,195 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Touchpoints in a step.
 const BATCH: usize = 10_000;
 
-fn main() -> std::io::Result<()> {
-    let argument = |place: usize, or: u64| std::env::args().nth(place).and_then(|word| word.parse().ok()).unwrap_or(or);
-    let (persons, touchpoints) = (argument(1, 200_000), argument(2, 1_000_000));
-    let mut out = std::io::stdout().lock();
-    let lines = lines(persons, touchpoints);
-    writeln!(out, "{} lines of {persons} persons, batches of {BATCH}, one core", lines.len())?;
-    let mut row = |name: &str, count: usize, work: &mut dyn FnMut()| -> std::io::Result<()> {
-        let (wall, processor) = (Instant::now(), processor_time());
-        work();
-        let (wall, processor) = (wall.elapsed(), processor_time() - processor);
-        let rate = count as f64 / wall.as_secs_f64();
-        let cost = processor.as_secs_f64() * 1e6 / count as f64;
-        writeln!(out, "{name:<36} {rate:>12.0}/s {cost:>8.2} CPU µs each")
-    };
+/// Batches of which the outputs and the writes are kept, for the rows that measure one part alone.
+const SAMPLE: usize = 20;
 
+/// Prints what each part of the way costs, and the whole.
+#[derive(clap::Parser)]
+struct Args {
+    /// How many persons the generated stream is of.
+    #[arg(long, default_value_t = 200_000)]
+    persons: u64,
+    /// How many touchpoints they leave.
+    #[arg(long, default_value_t = 1_000_000)]
+    touchpoints: u64,
+    /// Only the rows whose name has this in it.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Only this policy: `lean` or `recommended`.
+    #[arg(long, default_value = "")]
+    policy: String,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let lines = lines(args.persons, args.touchpoints);
+    let table = Table { only: args.only, policy: args.policy, count: lines.len() };
+    say(&format!("{} lines of {} persons, batches of {BATCH}", lines.len(), args.persons))?;
+    for (name, policy) in
+        [("lean", lean()), ("recommended", policy())].into_iter().filter(|(name, _)| table.is_of(name))
+    {
+        say(&format!("\n{name} policy"))?;
+        parts(&table, &lines, &policy)?;
+    }
+    say("")?;
+    whole(&table, &lines)
+}
+
+/// One line of text to stdout.
+fn say(line: &str) -> Result<()> {
+    Ok(writeln!(std::io::stdout().lock(), "{line}")?)
+}
+
+/// The rows that are wanted.
+struct Table {
+    only: String,
+    policy: String,
+    count: usize,
+}
+
+impl Table {
+    /// Whether a row is wanted.
+    fn wants(&self, name: &str) -> bool {
+        name.contains(&self.only)
+    }
+
+    /// Whether the rows of a policy are wanted.
+    fn is_of(&self, policy: &str) -> bool {
+        policy.contains(&self.policy)
+    }
+
+    /// Measures work and prints it as a row, of so many things.
+    fn row(&self, name: &str, count: usize, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        if !self.wants(name) {
+            return Ok(());
+        }
+        let mut lap = Lap::default();
+        lap.around(work)?;
+        self.print(name, count, &lap)
+    }
+
+    fn print(&self, name: &str, count: usize, lap: &Lap) -> Result<()> {
+        let rate = count as f64 / lap.wall.as_secs_f64();
+        let cost = lap.processor.as_secs_f64() * 1e6 / count as f64;
+        if self.wants(name) {
+            say(&format!("{name:<40} {rate:>12.0}/s {cost:>8.2} CPU µs each"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The parts, one after another, and the path through RocksDB.
+fn parts(table: &Table, lines: &[Vec<u8>], policy: &Arc<Policy>) -> Result<()> {
     let mut parser = Parser::new();
     let mut touchpoints = Vec::with_capacity(lines.len());
-    row("parse", lines.len(), &mut || {
-        for line in &lines {
+    let mut lap = Lap::default();
+    lap.around(|| {
+        for line in lines {
             if let Ok(Line::Touchpoint(touchpoint)) = parser.parse_line(line) {
                 touchpoints.push(touchpoint);
             }
         }
+        Ok(())
     })?;
-    let mut reading = Reading::new(policy(), deployment(), 1);
+    table.print("parse", lines.len(), &lap)?;
+    let mut reading = Reading::new(Arc::clone(policy), deployment(), 1);
     let mut inputs = Vec::with_capacity(touchpoints.len());
     let topic: Arc<str> = "touchpoints".into();
-    let count = touchpoints.len();
-    row("read under the policy", count, &mut || {
+    let mut lap = Lap::default();
+    lap.around(|| {
         for (offset, touchpoint) in (0..).zip(touchpoints.drain(..)) {
             let position = Position { topic: Arc::clone(&topic), partition: 0, offset };
             if let Intake::Input(partition, input) = reading.touchpoint(touchpoint, position) {
                 inputs.push((partition, input));
             }
         }
+        Ok(())
     })?;
+    table.print("read under the policy", table.count, &lap)?;
+    in_memory(table, policy, &inputs)?;
+    one_by_one(table, policy, &inputs)?;
+    through_rocks(table, policy, inputs)
+}
 
-    let everything = Capacity { clusters: usize::MAX / 4, parents: usize::MAX / 4 };
-    let options = Options { capacity: everything, snapshots: false, throttle: true };
-    let mut machine = Machine::new(policy(), 1, Stored(InMemory::default()), options);
-    let batches: Vec<Vec<(u32, Input)>> = inputs.chunks(BATCH).map(<[_]>::to_vec).collect();
-    let mut copies = Some(batches.clone());
-    let mut batches = Some(batches);
-    let mut outputs = 0;
-    row("handlers, all in memory", inputs.len(), &mut || {
-        for batch in copies.take().unwrap_or_default() {
-            outputs += machine.step(batch).map_or(0, |effects| effects.outputs.len());
-            machine.write(&mut Nowhere);
-        }
-    })?;
-    drop(machine);
-    let sample = batches.as_deref().unwrap_or_default();
-    let Sample { changes, writes, touchpoints } = Sample::take(&sample[..sample.len().min(SAMPLE)], options);
-    let mut bytes = Vec::new();
-    row("render changes as NDJSON (each change)", changes.len(), &mut || {
+/// The machine with everything it ever saw in memory: deciding alone, and the bytes of its writes apart.
+fn in_memory(table: &Table, policy: &Arc<Policy>, inputs: &[(u32, Input)]) -> Result<()> {
+    if !table.wants("handlers, all in memory") && !table.wants("bytes of the writes") {
+        return Ok(());
+    }
+    let capacity = Capacity { clusters: usize::MAX / 4, parents: usize::MAX / 4 };
+    let options = Options { capacity, snapshots: false, throttle: true };
+    let mut machine = Machine::new(Arc::clone(policy), 1, Stored(InMemory::default()), options);
+    let (mut deciding, mut writing) = (Lap::default(), Lap::default());
+    let mut state = State::default();
+    for batch in inputs.chunks(BATCH) {
+        let batch = batch.to_vec();
+        deciding.around(|| Ok(drop(machine.step(batch)?)))?;
+        writing.around(|| Ok(machine.write(&mut state)))?;
+        state.0.clear();
+    }
+    table.print("handlers, all in memory", inputs.len(), &deciding)?;
+    table.print("bytes of the writes", inputs.len(), &writing)
+}
+
+/// What follows on deciding, each part alone.
+fn one_by_one(table: &Table, policy: &Arc<Policy>, inputs: &[(u32, Input)]) -> Result<()> {
+    const ROWS: [&str; 3] =
+        ["render changes as NDJSON (each change)", "encode changes as Avro (each change)", "RocksDB writes alone"];
+    if !ROWS.iter().any(|row| table.wants(row)) {
+        return Ok(());
+    }
+    let Sample { changes, writes, touchpoints } = Sample::take(policy, inputs)?;
+    let bytes: usize = writes.iter().map(|state| state.0.size()).sum();
+    table.row(ROWS[0], changes.len(), || {
+        let mut bytes = Vec::new();
         for change in &changes {
             bytes.clear();
             render_change(change, "bench", &mut bytes);
         }
+        Ok(())
     })?;
-    row("encode changes as Avro (each change)", changes.len(), &mut || {
+    table.row(ROWS[1], changes.len(), || {
+        let mut bytes = Vec::new();
         for change in &changes {
             bytes.clear();
-            avro::Record::Change(change, "bench").encode(&mut bytes).expect("a change has its schema");
+            avro::Record::Change(change, "bench").encode(&mut bytes)?;
         }
+        Ok(())
     })?;
-    drop(changes);
     let alone = tempfile::tempdir()?;
     let mut rocks = open(alone.path())?;
-    row("RocksDB writes alone", touchpoints, &mut || {
+    table.row(&format!("{}, {} bytes each", ROWS[2], bytes / touchpoints.max(1)), touchpoints, || {
         for state in &writes {
-            rocks.apply(&state.0).expect("the disk holds");
+            rocks.apply(&state.0)?;
         }
-    })?;
-    drop((writes, rocks));
-
-    let directory = tempfile::tempdir()?;
-    let options = Options { snapshots: false, ..Options::default() };
-    let mut rocks = open(directory.path())?;
-    let mut machine = Machine::new(policy(), 1, Stored(rocks.clone()), options);
-    row("handlers and RocksDB", inputs.len(), &mut || {
-        for batch in batches.take().unwrap_or_default() {
-            outputs += machine.step(batch).map_or(0, |effects| effects.outputs.len());
-            let mut state = State::default();
-            machine.write(&mut state);
-            rocks.apply(&state.0).expect("the disk holds");
-        }
-    })?;
-    writeln!(out, "{outputs} outputs")?;
-    Ok(())
+        Ok(())
+    })
 }
 
-/// Batches of which the outputs and the writes are kept, for the rows that measure one part alone.
-const SAMPLE: usize = 20;
+/// Inputs through the machine and RocksDB, with caches of the usual size.
+fn through_rocks(table: &Table, policy: &Arc<Policy>, inputs: Vec<(u32, Input)>) -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let rocks = open(directory.path())?;
+    table.row("handlers and RocksDB", inputs.len(), || stitch(policy, rocks, inputs, Options::default()))
+}
+
+fn stitch(policy: &Arc<Policy>, mut rocks: Rocks, inputs: Vec<(u32, Input)>, options: Options) -> Result<()> {
+    let options = Options { snapshots: false, ..options };
+    let mut machine = Machine::new(Arc::clone(policy), 1, Stored(rocks.clone()), options);
+    let mut state = State::default();
+    let mut inputs = inputs.into_iter();
+    loop {
+        let batch: Vec<(u32, Input)> = inputs.by_ref().take(BATCH).collect();
+        if batch.is_empty() {
+            return Ok(());
+        }
+        machine.step(batch)?;
+        machine.write(&mut state);
+        rocks.apply(&state.0)?;
+        state.0.clear();
+    }
+}
 
 /// What some batches lead to.
 #[derive(Default)]
@@ -120,12 +219,13 @@ struct Sample {
 }
 
 impl Sample {
-    fn take(batches: &[Vec<(u32, Input)>], options: Options) -> Self {
-        let mut machine = Machine::new(policy(), 1, Stored(InMemory::default()), options);
+    fn take(policy: &Arc<Policy>, inputs: &[(u32, Input)]) -> Result<Self> {
+        let options = Options { snapshots: false, ..Options::default() };
+        let mut machine = Machine::new(Arc::clone(policy), 1, Stored(InMemory::default()), options);
         let mut sample = Self::default();
-        for batch in batches {
+        for batch in inputs.chunks(BATCH).take(SAMPLE) {
             sample.touchpoints += batch.len();
-            let effects = machine.step(batch.clone()).unwrap_or_default();
+            let effects = machine.step(batch.to_vec())?;
             sample.changes.extend(effects.outputs.into_iter().filter_map(|output| match output {
                 Output::Change(change) => Some(change),
                 Output::Profile(_) | Output::Gone(_) | Output::Identity(..) | Output::Redirect(..) => None,
@@ -134,20 +234,46 @@ impl Sample {
             machine.write(&mut state);
             sample.writes.push(state);
         }
-        sample
+        Ok(sample)
     }
 }
 
-fn open(directory: &std::path::Path) -> std::io::Result<Rocks> {
+fn open(directory: &Path) -> Result<Rocks> {
     let options = musubi_store::Options { without_wal: true, ..musubi_store::Options::default() };
-    let database = musubi_store::open(directory, options, Vec::new()).map_err(std::io::Error::other)?;
-    Ok(Rocks::new(database).without_wal())
+    Ok(Rocks::new(musubi_store::open(directory, options, Vec::new())?).without_wal())
 }
 
-struct Nowhere;
+/// `musubi run` as a process of its own: lines of a file in, every output file out, for each policy.
+fn whole(table: &Table, lines: &[Vec<u8>]) -> Result<()> {
+    if !table.wants("musubi run, whole") {
+        return Ok(());
+    }
+    let directory = tempfile::tempdir()?;
+    let input = directory.path().join("in.ndjson");
+    let mut file = std::io::BufWriter::new(std::fs::File::create(&input)?);
+    for line in lines {
+        file.write_all(line)?;
+        file.write_all(b"\n")?;
+    }
+    file.flush()?;
+    let lean = directory.path().join("lean.toml");
+    std::fs::write(&lean, musubi_benches::LEAN)?;
+    for (name, policy) in
+        [("lean", Some(&lean)), ("recommended", None)].into_iter().filter(|(name, _)| table.is_of(name))
+    {
+        let mut run = Command::new(beside("musubi")?);
+        run.arg("run").arg("--quiet").arg("--out").arg(directory.path().join(name)).arg(&input);
+        run.args(policy.into_iter().flat_map(|policy| [Path::new("--policy"), policy]));
+        let mut lap = Lap::default();
+        lap.around_child(&mut run)?;
+        table.print(&format!("musubi run, whole, {name} policy"), lines.len(), &lap)?;
+    }
+    Ok(())
+}
 
-impl Writer for Nowhere {
-    fn put(&mut self, _: &'static str, _: &[u8], _: &[u8]) {}
-    fn delete(&mut self, _: &'static str, _: &[u8]) {}
-    fn delete_range(&mut self, _: &'static str, _: &[u8], _: &[u8]) {}
+/// A program that was built beside this one.
+fn beside(name: &str) -> Result<PathBuf> {
+    let program = std::env::current_exe()?.with_file_name(name);
+    ensure!(program.exists(), "wanted `{}`: build the whole workspace first", program.display());
+    Ok(program)
 }
