@@ -5,22 +5,18 @@
 use std::sync::Arc;
 
 use crate::change::{Cause, Position};
-use crate::identifier::{Identifier, IdentifierKey};
+use crate::identifier::{Identifier, IdentifierKey, hashed};
 use crate::person::PersonId;
 use crate::profile::Profile;
+use crate::tight;
 use crate::time::Timestamp;
 use crate::touchpoint::{Effect, EventKey, EventRef};
 
 /// The set of identifiers of a touchpoint, as one name: the sum of their keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignatureKey(pub [u8; 16]);
 
-/// It is made of hashes: half of it is as good as all of it.
-impl std::hash::Hash for SignatureKey {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        state.write_u64(crate::identifier::half(&self.0));
-    }
-}
+hashed!(SignatureKey);
 
 impl SignatureKey {
     /// The name of a set of identifiers, whatever their order. Keys are keyed hashes, so their sum is as good as one.
@@ -209,8 +205,8 @@ impl Decree {
 pub struct Observation {
     /// Its identifiers, strongest first.
     pub identifiers: Vec<Identifier>,
-    /// What it does to a profile.
-    pub effect: Effect,
+    /// What it does to a profile. In a box, because it is handed on a few times.
+    pub effect: Box<Effect>,
     /// The key of its event.
     pub event: EventKey,
     /// Where it stood.
@@ -274,7 +270,7 @@ impl Cluster {
         let index = self.find(identifier.key()).unwrap_or_else(|| {
             let mut member = Member::new(identifier.clone(), standing);
             member.version = self.take_retired(identifier.key());
-            self.members.push(member);
+            tight::push(&mut self.members, member);
             index_of(self.members.len() - 1)
         });
         let member = &mut self.members[index as usize];
@@ -311,7 +307,7 @@ impl Cluster {
                     .iter()
                     .map(|identifier| self.find(identifier.key()).expect("an observation's identifiers are members"))
                     .collect();
-                self.signatures.push(Signature::new(key, members, effect));
+                tight::push(&mut self.signatures, Signature::new(key, members, effect));
                 (self.signatures.len() - 1, true)
             }
         };
@@ -382,7 +378,7 @@ impl Cluster {
                 let mut member = Member::new(other.identifier.clone(), other.standing);
                 member.foreign = true;
                 member.version = self.take_retired(other.identifier.key());
-                self.members.push(member);
+                tight::push(&mut self.members, member);
                 index_of(self.members.len() - 1)
             }
         };
@@ -414,7 +410,7 @@ impl Cluster {
                 for member in &mut signature.members {
                     *member = renumbered[*member as usize];
                 }
-                self.signatures.push(signature);
+                tight::push(&mut self.signatures, signature);
                 self.signatures.len() - 1
             }
         }

@@ -5,6 +5,34 @@ use std::sync::Arc;
 
 use crate::touchpoint::in_one_piece;
 
+/// Names that are hashes themselves. Half of one is as good as all of it in a table; and they are ordered as the numbers
+/// that their bytes are, which is the order of the bytes, and quicker than asking for it byte by byte.
+macro_rules! hashed {
+    ($name:ident) => {
+        impl std::hash::Hash for $name {
+            #[inline]
+            fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+                state.write_u64(self.0.first_chunk().map_or(0, |half| u64::from_ne_bytes(*half)));
+            }
+        }
+
+        impl Ord for $name {
+            #[inline]
+            fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+                u128::from_be_bytes(self.0).cmp(&u128::from_be_bytes(other.0))
+            }
+        }
+
+        impl PartialOrd for $name {
+            #[inline]
+            fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+    };
+}
+pub(crate) use hashed;
+
 /// The place of a namespace in the policy: 0 is the strongest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NamespaceId(pub u16);
@@ -36,20 +64,10 @@ impl fmt::Debug for DeploymentKey {
 
 /// The keyed BLAKE3 hash (first 128 bits) of `namespace:value`: how state names an identifier, and, as a root, the
 /// seniority of a cluster: the smaller key is the senior.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct IdentifierKey(pub [u8; 16]);
 
-/// It is a hash: half of it is as good as all of it.
-impl std::hash::Hash for IdentifierKey {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        state.write_u64(half(&self.0));
-    }
-}
-
-/// The first half of a hash as a number.
-pub(crate) fn half(hash: &[u8; 16]) -> u64 {
-    hash.first_chunk().map_or(0, |half| u64::from_ne_bytes(*half))
-}
+hashed!(IdentifierKey);
 
 impl fmt::Debug for IdentifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,11 +108,13 @@ impl Identifier {
     }
 
     /// The key that names this identifier in state.
+    #[inline]
     pub const fn key(&self) -> IdentifierKey {
         self.key
     }
 
     /// The place of its namespace in the policy.
+    #[inline]
     pub const fn namespace(&self) -> NamespaceId {
         self.namespace
     }

@@ -23,6 +23,7 @@ pub mod reading;
 pub mod resolve;
 #[cfg(feature = "sabotage")]
 pub mod sabotage;
+mod tight;
 pub mod time;
 pub mod touchpoint;
 pub mod value;

@@ -147,11 +147,11 @@ impl Policy {
         if identifiers.windows(2).any(conflict) { Err(Rejection::ConflictingIdentifiers) } else { Ok(()) }
     }
 
-    fn effect(&self, touchpoint: Touchpoint) -> Effect {
+    fn effect(&self, touchpoint: Touchpoint) -> Box<Effect> {
         let (time, received) = (touchpoint.time(), touchpoint.received());
         let mut properties = touchpoint.properties;
         properties.retain(|(name, _)| self.kept_properties.binary_search(name).is_ok());
-        Effect {
+        Box::new(Effect {
             source: touchpoint.source,
             event_id: touchpoint.event_id,
             channel: touchpoint.channel,
@@ -163,7 +163,7 @@ impl Policy {
             consent: touchpoint.consent,
             household: touchpoint.household,
             account: touchpoint.account,
-        }
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::identifier::Identifier;
+use crate::identifier::{Identifier, hashed};
 use crate::time::Timestamp;
 use crate::value::Value;
 
@@ -102,7 +102,7 @@ pub struct Reading {
     /// The identifiers that count, strongest first; never empty.
     pub identifiers: Vec<Identifier>,
     /// What the touchpoint does to a profile.
-    pub effect: Effect,
+    pub effect: Box<Effect>,
     /// How many identifiers were in a namespace that the policy does not name.
     pub unknown_namespaces: u32,
     /// How many identifiers were dropped: blocked, empty or not valid in their namespace.
@@ -141,15 +141,10 @@ impl Rejection {
 }
 
 /// The keyed hash (first 128 bits) of an event's name: how state remembers that it has seen the event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventKey(pub [u8; 16]);
 
-/// It is a hash: half of it is as good as all of it.
-impl std::hash::Hash for EventKey {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        state.write_u64(crate::identifier::half(&self.0));
-    }
-}
+hashed!(EventKey);
 
 impl EventKey {
     /// The key of the event with this name.

@@ -85,7 +85,7 @@ impl Account {
             None => drop(self.standing.insert(observation.event, content)),
             Some(first) if *first == content => self.duplicates += 1,
             Some(_) => {
-                let Effect { source, event_id, .. } = &observation.effect;
+                let Effect { source, event_id, .. } = observation.effect.as_ref();
                 self.quarantine("conflicting-duplicate", Some(source), Some(event_id));
             }
         }

@@ -78,7 +78,7 @@ impl Ruling {
             Order::Consent(identifier, consent) => Self::Consent(Observation {
                 identifiers: vec![identify(identifier)?],
                 event: EventKey::of(&event.source, &event.event_id),
-                effect: Effect {
+                effect: Box::new(Effect {
                     source: event.source,
                     event_id: event.event_id,
                     channel: "operator".into(),
@@ -90,7 +90,7 @@ impl Ruling {
                     consent: consent.clone(),
                     household: None,
                     account: None,
-                },
+                }),
                 position,
             }),
         })
@@ -218,7 +218,11 @@ impl<R: Reader> Machine<R> {
     /// The second half of a step: publishes every person that what was taken in has changed.
     pub fn publish(&mut self) -> Result<Effects, store::Error> {
         self.publish_all()?;
-        Ok(std::mem::take(&mut self.effects))
+        // The next step will say about as much: what it says is gathered without growing and moving.
+        let room = self.effects.outputs.len();
+        let effects = std::mem::take(&mut self.effects);
+        self.effects.outputs.reserve(room);
+        Ok(effects)
     }
 
     /// Hands the state that the last step changed to the writer.
@@ -234,14 +238,20 @@ impl<R: Reader> Machine<R> {
     }
 
     fn prefetch(&mut self, inputs: &[(u32, Input)]) -> Result<(), store::Error> {
-        let (mut events, mut identifiers, mut roots) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut events, mut identifiers) = (Vec::with_capacity(inputs.len()), Vec::with_capacity(inputs.len()));
+        let mut roots = Vec::new();
         for (partition, input) in inputs {
             match input {
                 Input::Touchpoint { observation, .. } => {
                     events.push((*partition, observation.event));
                     identifiers.push((*partition, observation.identifiers[0].key()));
                 }
-                Input::Directive(ruling) => identifiers.push((*partition, ruling.entry().key())),
+                Input::Directive(ruling) => {
+                    if let Ruling::Consent(observation) = ruling {
+                        events.push((*partition, observation.event));
+                    }
+                    identifiers.push((*partition, ruling.entry().key()));
+                }
                 Input::Message(message) => match message {
                     Message::Observe { root, .. }
                     | Message::Claimed { root, .. }
@@ -324,13 +334,14 @@ impl<R: Reader> Machine<R> {
     /// Takes in a touchpoint at the owner of its strongest identifier, once.
     fn arrive(&mut self, observation: Observation, content: u64) -> Result<Verdict, store::Error> {
         let time = observation.effect.time;
-        if let Some(seen) = self.memory.seen(self.here, observation.event)?
+        let number = self.memory.next_arrival();
+        if let Some(seen) = self.memory.seen(number)
             && seen.time.distance(time) <= self.policy.limits.dedup_horizon
         {
             let same = seen.content == content;
             return Ok(if same { Verdict::Duplicate } else { Verdict::Rejected(Rejection::ConflictingDuplicate) });
         }
-        self.memory.see(self.here, observation.event, Seen { content, time });
+        self.memory.see(number, Seen { content, time });
         let parent = self.memory.parent(self.here, observation.identifiers[0].key())?;
         if parent.standing.forgets(observation.effect.received) {
             return Ok(Verdict::Forgotten);
@@ -443,9 +454,9 @@ impl<R: Reader> Machine<R> {
         work.moved |= moved;
         work.resolution = None;
         work.fresh.push((u32::try_from(place).expect("a place among the signatures"), recorded));
-        let event = observation.effect.event();
-        work.cause = Some(Cause { directive: false, event, position: observation.position });
-        self.memory.record(root.partition, signature, observation.event, observation.effect);
+        work.last = Some(recorded);
+        let Observation { effect, event, position, .. } = observation;
+        self.memory.record(root.partition, signature, event, effect, Some(position));
         Ok(())
     }
 
@@ -575,7 +586,7 @@ impl<R: Reader> Machine<R> {
     }
 
     /// Absorbs a junior of the same partition: nothing is copied, and its effects stay where they are.
-    fn absorb_here(&mut self, mut senior: Root, junior: Cluster, junior_work: Work) -> Result<(), store::Error> {
+    fn absorb_here(&mut self, mut senior: Root, junior: Cluster, mut junior_work: Work) -> Result<(), store::Error> {
         while let Home::Forward(root) = self.memory.cluster(senior)?.home {
             if root.partition != self.here {
                 return self.send_away(root, senior, junior);
@@ -590,7 +601,7 @@ impl<R: Reader> Machine<R> {
         work.moved = true;
         work.refold |= junior_work.refold | twofold;
         work.resolution = None;
-        work.cause = junior_work.cause.or(work.cause.take());
+        work.follow(&mut junior_work);
         self.reclaim(senior)
     }
 
@@ -636,7 +647,7 @@ impl<R: Reader> Machine<R> {
         work.moved = true;
         work.resolution = None;
         for entry in entries {
-            self.memory.record(root.partition, entry.signature, entry.event, entry.effect);
+            self.memory.record(root.partition, entry.signature, entry.event, Box::new(entry.effect), None);
         }
         self.reclaim(root)
     }
@@ -731,7 +742,7 @@ impl<R: Reader> Machine<R> {
             return Ok(());
         }
         member.standing = joined;
-        work.cause = Some(cause);
+        work.ruled(cause);
         work.changed = true;
         work.moved = true;
         work.refold = true;
@@ -823,7 +834,7 @@ impl<R: Reader> Machine<R> {
             return Ok(());
         }
         let strangers = if decree.linked { strangers(cluster, &decree.pair) } else { Vec::new() };
-        work.cause = Some(decree.cause.clone());
+        work.ruled(decree.cause.clone());
         cluster.decree(decree);
         work.changed = true;
         work.moved = true;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::Hash;
 
+use musubi_core::change::{Cause, Position};
 use musubi_core::cluster::{Cluster, SignatureKey};
 use musubi_core::forest::{Home, Parent, Root};
 use musubi_core::identifier::IdentifierKey;
@@ -129,12 +130,79 @@ pub(crate) struct ClusterCell {
 /// An effect recorded in this step.
 pub(crate) struct Recorded {
     partition: u32,
-    pub(crate) signature: SignatureKey,
-    pub(crate) event: EventKey,
-    /// None once the effect was moved away or forgotten again within the step.
-    pub(crate) effect: Option<Effect>,
+    signature: SignatureKey,
+    event: EventKey,
+    effect: Box<Effect>,
+    /// Where its touchpoint stood; none where it came with a cluster.
+    position: Option<Position>,
+    /// Whether it was moved away or forgotten again within the step.
+    gone: bool,
     /// The place of the one recorded before it for the same signature.
     before: Option<u32>,
+}
+
+impl Recorded {
+    /// The effect, unless it is gone again.
+    pub(crate) fn effect(&self) -> Option<&Effect> {
+        (!self.gone).then_some(&self.effect)
+    }
+
+    /// Its touchpoint as the cause of a change.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        let position = self.position.clone()?;
+        Some(Cause { directive: false, event: self.effect.event(), position })
+    }
+}
+
+/// The events of the touchpoints that arrive in a step: whether each was seen before. A touchpoint finds its event by
+/// its number, so nothing is looked up twice.
+#[derive(Default)]
+struct Arrivals {
+    /// The events, sorted, each once.
+    asked: Vec<(u32, EventKey)>,
+    /// What is remembered of each.
+    answers: Vec<Option<Seen>>,
+    /// For each touchpoint, in order, the place of its event among those asked for.
+    places: Vec<u32>,
+    /// How many touchpoints have arrived.
+    arrived: usize,
+    /// What was seen first in this step.
+    news: Vec<((u32, EventKey), Seen)>,
+}
+
+impl Arrivals {
+    /// Notes the events of touchpoints about to arrive, in order; the answers are still to be read.
+    fn await_all(&mut self, events: Vec<(u32, EventKey)>) {
+        // By what fits into a register, which hardly ever ties.
+        let beginning = |(partition, event): &(u32, EventKey)| {
+            let key = event.0.first_chunk().map_or(0, |half| u64::from_be_bytes(*half));
+            u64::from(*partition) << 48 | key >> 16
+        };
+        let mut numbered: Vec<_> = (0_u32..).zip(&events).map(|(number, event)| (beginning(event), number)).collect();
+        let event = |number: u32| events[number as usize];
+        numbered.sort_unstable_by(|(a, one), (b, other)| a.cmp(b).then_with(|| event(*one).cmp(&event(*other))));
+        (self.arrived, self.asked) = (0, Vec::with_capacity(numbered.len()));
+        self.places.clear();
+        self.places.resize(numbered.len(), 0);
+        for (_, number) in numbered {
+            let event = event(number);
+            if self.asked.last() != Some(&event) {
+                self.asked.push(event);
+            }
+            let place = self.asked.len() - 1;
+            self.places[number as usize] = u32::try_from(place).expect("a step has fewer than four thousand million");
+        }
+    }
+
+    /// What was read, and over it what this step has seen since it began.
+    fn answer(&mut self, stored: Vec<Option<Seen>>) {
+        self.answers = stored;
+        for (event, seen) in &self.news {
+            if let Ok(place) = self.asked.binary_search(event) {
+                self.answers[place] = Some(*seen);
+            }
+        }
+    }
 }
 
 /// How much is remembered between steps.
@@ -157,7 +225,7 @@ pub(crate) struct Memory<R> {
     reader: R,
     parents: Cache<(u32, IdentifierKey), Cell<Parent>>,
     clusters: Cache<Root, ClusterCell>,
-    seen: FxHashMap<(u32, EventKey), Option<Seen>>,
+    seen: Arrivals,
     pub(crate) recorded: Vec<Recorded>,
     /// How many of them [`Self::last_recorded`] knows.
     indexed: usize,
@@ -167,7 +235,6 @@ pub(crate) struct Memory<R> {
     dropped: BTreeMap<(u32, SignatureKey), Vec<EventKey>>,
     dirty_parents: Vec<u32>,
     dirty_clusters: Vec<(Root, u32)>,
-    dirty_seen: Vec<((u32, EventKey), Seen)>,
     /// Works of earlier steps, to be used again.
     #[expect(clippy::vec_box, reason = "the boxes are what is used again: a cell has room for one and not for a work")]
     spare: Vec<Box<Work>>,
@@ -179,14 +246,13 @@ impl<R: Reader> Memory<R> {
             reader,
             parents: Cache::new(capacity.parents),
             clusters: Cache::new(capacity.clusters),
-            seen: FxHashMap::default(),
+            seen: Arrivals::default(),
             recorded: Vec::new(),
             indexed: 0,
             last_recorded: FxHashMap::default(),
             dropped: BTreeMap::new(),
             dirty_parents: Vec::new(),
             dirty_clusters: Vec::new(),
-            dirty_seen: Vec::new(),
             spare: Vec::new(),
         }
     }
@@ -198,30 +264,29 @@ impl<R: Reader> Memory<R> {
     /// Reads what a step will ask for, all at once.
     pub(crate) fn prefetch(
         &mut self,
-        mut events: Vec<(u32, EventKey)>,
+        events: Vec<(u32, EventKey)>,
         mut identifiers: Vec<(u32, IdentifierKey)>,
         mut roots: Vec<Root>,
     ) -> Result<(), store::Error> {
-        events.retain(|place| !self.seen.contains_key(place));
-        sort(&mut events);
-        let seen = self.reader.seen(&events)?;
-        self.seen.extend(events.into_iter().zip(seen));
-        sort(&mut identifiers);
-        let mut missing = Vec::new();
-        for place in identifiers {
-            match self.parents.find(place) {
-                Some(at) => roots.extend(self.parents.at(at).value.root.filter(|root| root.partition == place.0)),
-                None => missing.push(place),
+        self.seen.await_all(events);
+        self.seen.answer(self.reader.seen(&self.seen.asked)?);
+        identifiers.retain(|place| match self.parents.find(*place) {
+            Some(at) => {
+                roots.extend(self.parents.at(at).value.root.filter(|root| root.partition == place.0));
+                false
             }
-        }
-        let parents = self.reader.parents(&missing)?;
-        for (place, parent) in missing.into_iter().zip(parents) {
+            None => true,
+        });
+        sort(&mut identifiers);
+        let parents = self.reader.parents(&identifiers)?;
+        for (place, parent) in identifiers.into_iter().zip(parents) {
             let value = parent.unwrap_or_default();
             roots.extend(value.root.filter(|root| root.partition == place.0));
             self.parents.insert(place, Cell { value, dirty: false });
         }
         roots.retain(|root| self.clusters.find(*root).is_none());
-        sort(&mut roots);
+        roots.sort_unstable_by_key(|root| (root.partition, root.key));
+        roots.dedup();
         let homes = self.reader.clusters(&roots)?;
         for (root, read) in roots.into_iter().zip(homes) {
             self.clusters.insert(root, ClusterCell::read(read));
@@ -280,24 +345,27 @@ impl<R: Reader> Memory<R> {
     }
 
     /// As [`Self::touched_cluster`], with the effects recorded in this step.
-    pub(crate) fn touched_with_records(&mut self, number: usize) -> (&mut ClusterCell, &[Recorded]) {
-        let (_, place) = self.dirty_clusters[number];
-        (self.clusters.at(place), &self.recorded)
+    pub(crate) fn touched_with_records(&mut self, number: usize) -> (Root, &mut ClusterCell, &[Recorded]) {
+        let (root, place) = self.dirty_clusters[number];
+        (root, self.clusters.at(place), &self.recorded)
     }
 
-    pub(crate) fn seen(&mut self, partition: u32, event: EventKey) -> Result<Option<Seen>, store::Error> {
-        let place = (partition, event);
-        if let Some(seen) = self.seen.get(&place) {
-            return Ok(*seen);
-        }
-        let seen = self.reader.seen(&[place])?.pop().flatten();
-        self.seen.insert(place, seen);
-        Ok(seen)
+    /// The number of the next touchpoint that arrives, of those that were prefetched, in their order.
+    pub(crate) fn next_arrival(&mut self) -> usize {
+        self.seen.arrived += 1;
+        self.seen.arrived - 1
     }
 
-    pub(crate) fn see(&mut self, partition: u32, event: EventKey, seen: Seen) {
-        self.seen.insert((partition, event), Some(seen));
-        self.dirty_seen.push(((partition, event), seen));
+    /// What is remembered of the event that a touchpoint is.
+    pub(crate) fn seen(&self, arrival: usize) -> Option<Seen> {
+        self.seen.answers[self.seen.places[arrival] as usize]
+    }
+
+    /// Remembers the event that a touchpoint is.
+    pub(crate) fn see(&mut self, arrival: usize, seen: Seen) {
+        let place = self.seen.places[arrival] as usize;
+        self.seen.answers[place] = Some(seen);
+        self.seen.news.push((self.seen.asked[place], seen));
     }
 
     /// The place that the next recorded effect will have among those of this step.
@@ -306,8 +374,15 @@ impl<R: Reader> Memory<R> {
     }
 
     /// Records an effect.
-    pub(crate) fn record(&mut self, partition: u32, signature: SignatureKey, event: EventKey, effect: Effect) {
-        self.recorded.push(Recorded { partition, signature, event, effect: Some(effect), before: None });
+    pub(crate) fn record(
+        &mut self,
+        partition: u32,
+        signature: SignatureKey,
+        event: EventKey,
+        effect: Box<Effect>,
+        position: Option<Position>,
+    ) {
+        self.recorded.push(Recorded { partition, signature, event, effect, position, gone: false, before: None });
     }
 
     /// Notes the effects recorded since the last time this was asked for under their signatures. Few steps ask at all.
@@ -342,7 +417,7 @@ impl<R: Reader> Memory<R> {
             effects.retain(|(event, _)| !dropped.contains(event));
         }
         self.each_recorded(partition, signature, |recorded| {
-            effects.extend(recorded.effect.clone().map(|effect| (recorded.event, effect)));
+            effects.extend(recorded.effect().map(|effect| (recorded.event, effect.clone())));
         });
         effects.sort_unstable_by_key(|(event, _)| *event);
         effects.dedup_by_key(|(event, _)| *event);
@@ -354,7 +429,7 @@ impl<R: Reader> Memory<R> {
         let mut is_stored = true;
         self.each_recorded(partition, signature, |recorded| {
             if recorded.event == event {
-                recorded.effect = None;
+                recorded.gone = true;
                 is_stored = false;
             }
         });
@@ -387,7 +462,7 @@ impl<R: Reader> Memory<R> {
             }
         }
         for recorded in self.recorded.drain(..) {
-            if let Some(effect) = &recorded.effect {
+            if let Some(effect) = recorded.effect() {
                 store::put_effect(writer, recorded.partition, recorded.signature, recorded.event, effect);
             }
         }
@@ -405,10 +480,9 @@ impl<R: Reader> Memory<R> {
             work.clear();
             self.spare.push(work);
         }
-        for ((partition, event), seen) in self.dirty_seen.drain(..) {
+        for ((partition, event), seen) in self.seen.news.drain(..) {
             store::put_seen(writer, partition, event, seen);
         }
-        self.seen.clear();
         self.parents.age();
         self.clusters.age();
     }
@@ -417,14 +491,13 @@ impl<R: Reader> Memory<R> {
     pub(crate) fn forget(&mut self) {
         self.parents.clear();
         self.clusters.clear();
-        self.seen.clear();
+        self.seen = Arrivals::default();
         self.recorded.clear();
         self.indexed = 0;
         self.last_recorded.clear();
         self.dropped.clear();
         self.dirty_parents.clear();
         self.dirty_clusters.clear();
-        self.dirty_seen.clear();
     }
 }
 

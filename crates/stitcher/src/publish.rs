@@ -74,7 +74,9 @@ impl<R: Reader> Machine<R> {
         let key = signature.key;
         let identifiers: Vec<Identifier> =
             signature.members.iter().map(|member| cluster.member(*member).identifier.clone()).collect();
-        let position = work.cause.as_ref().map(|cause| cause.position.clone());
+        let (last, ruled) = (work.last, work.cause.as_ref().map(|cause| cause.position.clone()));
+        let observed = last.and_then(|last| self.memory.recorded[last as usize].cause()).map(|cause| cause.position);
+        let position = observed.or(ruled);
         let effects = self.memory.take_effects(root.partition, key)?;
         if let Ok((cluster, work)) = self.memory.cluster(root)?.live() {
             cluster.signatures[place].count = 0;
@@ -83,7 +85,7 @@ impl<R: Reader> Machine<R> {
         let nowhere = || musubi_core::change::Position { topic: "mesh".into(), partition: root.partition, offset: 0 };
         let position = position.unwrap_or_else(nowhere);
         for (event, effect) in effects {
-            let identifiers = identifiers.clone();
+            let (identifiers, effect) = (identifiers.clone(), Box::new(effect));
             let entry = u32::try_from(entry).expect("a touchpoint has few identifiers");
             self.send_home(Observation { identifiers, effect, event, position: position.clone() }, entry);
         }
@@ -100,7 +102,7 @@ impl<R: Reader> Machine<R> {
 
     fn publish_cluster(&mut self, number: usize) -> Result<(), store::Error> {
         let max_cluster = self.max_cluster();
-        let (root, cell) = self.memory.touched_cluster(number);
+        let (root, cell, recorded) = self.memory.touched_with_records(number);
         self.here = root.partition;
         let Ok((cluster, work)) = cell.live() else { return Ok(()) };
         if !work.changed {
@@ -119,6 +121,9 @@ impl<R: Reader> Machine<R> {
         }
         if !news && !cluster.stale && !work.due {
             return Ok(());
+        }
+        if let Some(last) = work.last {
+            work.cause = recorded[last as usize].cause();
         }
         match still_plain(cluster, work) {
             Some(anchor) => self.publish_plain(number, anchor),
@@ -139,13 +144,13 @@ impl<R: Reader> Machine<R> {
     /// Publishes a cluster in which everybody is one person, and was before: nearly every one. It comes to what
     /// [`Self::publish_persons`] comes to.
     fn publish_plain(&mut self, number: usize, anchor: u32) {
-        let (cell, recorded) = self.memory.touched_with_records(number);
+        let (_, cell, recorded) = self.memory.touched_with_records(number);
         let Ok((cluster, work)) = cell.live() else { return };
         let born = cluster.persons.is_empty();
         if born {
-            cluster.persons.push(Person { anchor, profile: Profile::default() });
+            cluster.persons = vec![Person { anchor, profile: Profile::default() }];
         }
-        let effects = work.fresh.iter().filter_map(|(_, place)| recorded[*place as usize].effect.as_ref());
+        let effects = work.fresh.iter().filter_map(|(_, place)| recorded[*place as usize].effect());
         let fields = cluster.persons[0].profile.take_in(effects, &self.policy);
         let reshaped = born || work.moved;
         let joined = if reshaped { nobodys(cluster) } else { Vec::new() };
@@ -247,7 +252,7 @@ impl<R: Reader> Machine<R> {
             let Some(new) = person_of(cluster, resolution, signature).filter(|new| !fate.refold[*new as usize]) else {
                 continue;
             };
-            if let Some(effect) = &self.memory.recorded[*recorded as usize].effect {
+            if let Some(effect) = self.memory.recorded[*recorded as usize].effect() {
                 persons[new as usize].profile.observe(effect, &policy);
             }
         }

@@ -16,13 +16,27 @@ pub(crate) struct Work {
     pub(crate) due: bool,
     /// The effects recorded in this step: the place of each one's signature, and its place among the recorded.
     pub(crate) fresh: Vec<(u32, u32)>,
-    /// The last touchpoint or directive that had a part in it.
+    /// The last directive that had a part in it; once it is published, the last touchpoint or directive.
     pub(crate) cause: Option<Cause>,
+    /// The place among the recorded of the last touchpoint that had a part in it, where no directive had one since.
+    pub(crate) last: Option<u32>,
     /// What the policy makes of it, while nothing has moved since.
     pub(crate) resolution: Option<Decision>,
 }
 
 impl Work {
+    /// A directive had a part in it.
+    pub(crate) fn ruled(&mut self, cause: Cause) {
+        (self.cause, self.last) = (Some(cause), None);
+    }
+
+    /// Another cluster's work had a part in it.
+    pub(crate) fn follow(&mut self, other: &mut Self) {
+        if other.cause.is_some() || other.last.is_some() {
+            (self.cause, self.last) = (other.cause.take(), other.last);
+        }
+    }
+
     /// Nothing done yet; what was allocated is kept.
     pub(crate) fn clear(&mut self) {
         let mut fresh = std::mem::take(&mut self.fresh);

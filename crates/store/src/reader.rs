@@ -10,7 +10,7 @@ use crate::keys::{self, Page};
 use crate::pages::{self, Head, Pages};
 use crate::{Error, Tables, writer};
 
-/// What a state machine reads. All look-ups take sorted keys and answer in their order.
+/// What a state machine reads. All look-ups take places sorted by partition and key, and answer in their order.
 pub trait Reader {
     /// The parents of identifiers at their owners.
     fn parents(&self, places: &[(u32, IdentifierKey)]) -> Result<Vec<Option<Parent>>, Error>;
@@ -93,17 +93,10 @@ impl<T: Tables> Reader for Stored<T> {
     }
 
     fn clusters(&self, roots: &[Root]) -> Result<Vec<Option<(Home, Pages)>>, Error> {
-        let mut keys: Vec<_> = roots.iter().map(|root| (keys::cluster(*root), *root)).collect();
-        keys.sort_unstable();
-        let sorted: Vec<_> = keys.iter().map(|(key, _)| *key).collect();
-        let heads = self.look_up(keys::CLUSTERS, &sorted, pages::read_head)?;
-        let mut found = Vec::with_capacity(roots.len());
-        for ((_, root), head) in keys.iter().zip(heads) {
-            found.push((*root, head.map(|head| self.complete(*root, head)).transpose()?));
-        }
-        // Back to the order asked for: roots sort by key first, keys of clusters by partition first.
-        found.sort_unstable_by_key(|(root, _)| *root);
-        Ok(found.into_iter().map(|(_, home)| home).collect())
+        let keys: Vec<_> = roots.iter().map(|root| keys::cluster(*root)).collect();
+        let heads = self.look_up(keys::CLUSTERS, &keys, pages::read_head)?;
+        let complete = |(root, head): (&Root, Option<Head>)| head.map(|head| self.complete(*root, head)).transpose();
+        roots.iter().zip(heads).map(complete).collect()
     }
 
     fn seen(&self, places: &[(u32, EventKey)]) -> Result<Vec<Option<Seen>>, Error> {

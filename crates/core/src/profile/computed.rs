@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::sorted::{self, Named};
 use crate::policy::{ComputedRule, Function, Policy};
+use crate::tight;
 use crate::touchpoint::Effect;
 use amount::Part;
 pub use fold::{Fold, PerCurrency};
@@ -71,7 +72,7 @@ fn take(computed: &mut Vec<Computed>, place: Result<usize, usize>, rule: &Comput
         }
         Err(place) => {
             let overall = Fold::start(part, rule.function);
-            computed.insert(place, Computed { name: rule.name.clone(), overall, channels: Vec::new() });
+            tight::insert(computed, place, Computed { name: rule.name.clone(), overall, channels: Vec::new() });
             place
         }
     };
@@ -86,7 +87,7 @@ fn take_channel(channels: &mut Vec<ChannelFold>, rule: &ComputedRule, part: &Par
         Ok(place) => channels[place].fold.take(part, keep(rule)),
         Err(place) => {
             let fold = Fold::start(part, rule.function);
-            channels.insert(place, ChannelFold { channel: channel.clone(), fold });
+            tight::insert(channels, place, ChannelFold { channel: channel.clone(), fold });
         }
     }
 }

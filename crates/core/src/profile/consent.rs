@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::sorted::{self, Named};
+use crate::tight;
 use crate::time::Timestamp;
 
 /// The last word on one purpose.
@@ -34,7 +35,7 @@ impl Consent {
 pub(super) fn observe(consents: &mut Vec<Consent>, purpose: &Arc<str>, given: bool, time: Timestamp) {
     match sorted::find(consents, purpose) {
         Ok(place) => consents[place].take(given, time),
-        Err(place) => consents.insert(place, Consent { purpose: purpose.clone(), given, time }),
+        Err(place) => tight::insert(consents, place, Consent { purpose: purpose.clone(), given, time }),
     }
 }
 

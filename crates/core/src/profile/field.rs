@@ -56,18 +56,37 @@ impl Field {
     pub fn name(&self) -> Arc<str> {
         self.pieces().concat().into()
     }
+
+    /// The place of what the name begins with, in the order of the texts: none is the beginning of another.
+    const fn rank(&self) -> u8 {
+        match self {
+            Self::Accounts => 0,
+            Self::Channel(_) => 1,
+            Self::Computed(_) | Self::ComputedIn(..) => 2,
+            Self::Consent(_) => 3,
+            Self::FirstSeen => 4,
+            Self::Households => 5,
+            Self::LastSeen => 6,
+            Self::Recent => 7,
+            Self::Trait(_) => 8,
+        }
+    }
+
+    fn bytes(&self) -> impl Iterator<Item = u8> {
+        self.pieces().into_iter().flat_map(str::bytes)
+    }
 }
 
 impl Ord for Field {
     fn cmp(&self, other: &Self) -> Ordering {
-        let ([kind, name @ ..], [other_kind, other_name @ ..]) = (self.pieces(), other.pieces());
-        // No kind is the beginning of another.
-        kind.cmp(other_kind).then_with(|| bytes(name).cmp(bytes(other_name)))
+        self.rank().cmp(&other.rank()).then_with(|| match (self, other) {
+            (Self::Channel(ours), Self::Channel(theirs))
+            | (Self::Computed(ours), Self::Computed(theirs))
+            | (Self::Consent(ours), Self::Consent(theirs))
+            | (Self::Trait(ours), Self::Trait(theirs)) => ours.cmp(theirs),
+            (_, _) => self.bytes().cmp(other.bytes()),
+        })
     }
-}
-
-fn bytes<'a>(pieces: [&'a str; 3]) -> impl Iterator<Item = u8> + 'a {
-    pieces.into_iter().flat_map(str::bytes)
 }
 
 impl PartialOrd for Field {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::sorted::{self, Named};
+use crate::tight;
 use crate::time::Timestamp;
 use crate::touchpoint::Effect;
 
@@ -60,7 +61,9 @@ impl Activity {
 pub(super) fn observe(memberships: &mut Vec<Membership>, id: &Arc<str>, time: Timestamp) {
     match sorted::find(memberships, id) {
         Ok(place) => memberships[place].widen(time, time),
-        Err(place) => memberships.insert(place, Membership { id: id.clone(), first_seen: time, last_seen: time }),
+        Err(place) => {
+            tight::insert(memberships, place, Membership { id: id.clone(), first_seen: time, last_seen: time })
+        }
     }
 }
 
@@ -74,7 +77,7 @@ pub(super) fn observe_activity(channels: &mut Vec<Activity>, effect: &Effect) {
         Ok(place) => channels[place].add(time, time, 1),
         Err(place) => {
             let activity = Activity { channel: channel.clone(), first_seen: time, last_seen: time, touchpoints: 1 };
-            channels.insert(place, activity);
+            tight::insert(channels, place, activity);
         }
     }
 }

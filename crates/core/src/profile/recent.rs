@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::packed::{Packer, Unpacker, unpack_fields};
 use crate::policy::Limits;
+use crate::tight;
 use crate::time::Timestamp;
 use crate::touchpoint::Effect;
 use crate::value::Value;
@@ -137,7 +138,7 @@ pub(super) fn observe(recent: &mut Vec<Recent>, effect: &Effect, limits: &Limits
     }
     let came = Recent::of(effect, limits);
     let went = if recent.len() >= keep { recent.pop() } else { None };
-    recent.insert(place, came.clone());
+    tight::insert(recent, place, came.clone());
     (Some(came), went)
 }
 

@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use crate::tight;
+
 /// Something that a sorted list holds once by its name.
 pub(super) trait Named {
     /// The name that the list is sorted by.
@@ -24,7 +26,7 @@ pub(super) fn find<T: Named>(entries: &[T], name: &Arc<str>) -> Result<usize, us
 /// Puts an item into a sorted set.
 pub(super) fn insert<T: Ord + Clone>(set: &mut Vec<T>, item: &T) {
     if let Err(place) = set.binary_search(item) {
-        set.insert(place, item.clone());
+        tight::insert(set, place, item.clone());
     }
 }
 
@@ -92,7 +94,7 @@ pub(super) fn insert_bounded<T>(into: &mut Vec<T>, place: usize, item: T, keep: 
     if into.len() >= keep {
         into.truncate(keep - 1);
     }
-    into.insert(place, item);
+    tight::insert(into, place, item);
 }
 
 /// Walks two lists of named entries side by side: each name once, with what either has under it.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::sorted::{self, Named};
 use super::stamped::{Claim, Stamped};
 use crate::policy::{Policy, Survivorship};
+use crate::tight;
 use crate::touchpoint::Effect;
 use crate::value::Value;
 
@@ -61,7 +62,7 @@ pub(super) fn observe(traits: &mut Vec<Trait>, effect: &Effect, policy: &Policy)
             Ok(place) => take(&mut traits[place].state, Claim::new(effect, value), rule),
             Err(place) => {
                 if let Some(state) = start(Claim::new(effect, value), rule) {
-                    traits.insert(place, Trait { name: name.clone(), state });
+                    tight::insert(traits, place, Trait { name: name.clone(), state });
                 }
             }
         }

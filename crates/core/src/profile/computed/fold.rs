@@ -7,6 +7,7 @@ use super::super::stamped::{Claim, Stamped};
 use super::amount::Part;
 use crate::decimal::Decimal;
 use crate::policy::Function;
+use crate::tight;
 use crate::value::Value;
 
 /// The state of a computed trait; one variant a function.
@@ -144,7 +145,7 @@ fn take_currency<T>(
     match entries.binary_search_by(|entry| entry.currency.as_ref().cmp(&part.currency)) {
         Ok(place) => join(&mut entries[place].amount, &part.value),
         Err(place) => {
-            entries.insert(place, PerCurrency { currency: part.currency.cloned(), amount: start(&part.value) });
+            tight::insert(entries, place, PerCurrency { currency: part.currency.cloned(), amount: start(&part.value) });
         }
     }
 }
