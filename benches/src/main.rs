@@ -1,5 +1,7 @@
 //! Prints what each part of the way costs, and the whole, in one run: read the ratios, not the absolute numbers.
 
+mod growth;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -38,10 +40,16 @@ struct Args {
     /// Only this policy: `lean` or `recommended`.
     #[arg(long, default_value = "")]
     policy: String,
+    /// Instead of the parts: how the cost of a touchpoint grows with the state, at these sizes in thousands of persons.
+    #[arg(long, value_delimiter = ',')]
+    growth: Vec<u64>,
 }
 
 fn main() -> Result<()> {
     let args = Args::parse();
+    if !args.growth.is_empty() {
+        return growth::run(&args.growth);
+    }
     let lines = lines(args.persons, args.touchpoints);
     let table = Table { only: args.only, policy: args.policy, count: lines.len() };
     say(&format!("{} lines of {} persons, batches of {BATCH}", lines.len(), args.persons))?;
@@ -177,7 +185,7 @@ fn one_by_one(table: &Table, policy: &Arc<Policy>, inputs: &[(u32, Input)]) -> R
         Ok(())
     })?;
     let alone = tempfile::tempdir()?;
-    let mut rocks = open(alone.path())?;
+    let mut rocks = open(alone.path(), musubi_store::Options::default())?;
     table.row(&format!("{}, {} bytes each", ROWS[2], bytes / touchpoints.max(1)), touchpoints, || {
         for state in &writes {
             rocks.apply(&state.0)?;
@@ -189,7 +197,7 @@ fn one_by_one(table: &Table, policy: &Arc<Policy>, inputs: &[(u32, Input)]) -> R
 /// Inputs through the machine and RocksDB, with caches of the usual size.
 fn through_rocks(table: &Table, policy: &Arc<Policy>, inputs: Vec<(u32, Input)>) -> Result<()> {
     let directory = tempfile::tempdir()?;
-    let rocks = open(directory.path())?;
+    let rocks = open(directory.path(), musubi_store::Options::default())?;
     table.row("handlers and RocksDB", inputs.len(), || stitch(policy, rocks, inputs, Options::default()))
 }
 
@@ -238,8 +246,8 @@ impl Sample {
     }
 }
 
-fn open(directory: &Path) -> Result<Rocks> {
-    let options = musubi_store::Options { without_wal: true, ..musubi_store::Options::default() };
+fn open(directory: &Path, options: musubi_store::Options) -> Result<Rocks> {
+    let options = musubi_store::Options { without_wal: true, ..options };
     Ok(Rocks::new(musubi_store::open(directory, options, Vec::new())?).without_wal())
 }
 
