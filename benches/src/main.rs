@@ -19,8 +19,11 @@ use musubi_store::{InMemory, Rocks, Stored};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Touchpoints in a step.
-const BATCH: usize = 10_000;
+/// Touchpoints in a step, where nothing else is said: as many as `musubi run` takes.
+const BATCH: usize = 1_000;
+
+/// Steps whose writes go to RocksDB together.
+const STEPS_A_WRITE: usize = 10;
 
 /// Batches of which the outputs and the writes are kept, for the rows that measure one part alone.
 const SAMPLE: usize = 20;
@@ -40,6 +43,9 @@ struct Args {
     /// Only this policy: `lean` or `recommended`.
     #[arg(long, default_value = "")]
     policy: String,
+    /// How many touchpoints a step takes in.
+    #[arg(long, default_value_t = BATCH)]
+    batch: usize,
     /// Instead of the parts: how the cost of a touchpoint grows with the state, at these sizes in thousands of persons.
     #[arg(long, value_delimiter = ',')]
     growth: Vec<u64>,
@@ -51,8 +57,8 @@ fn main() -> Result<()> {
         return growth::run(&args.growth);
     }
     let lines = lines(args.persons, args.touchpoints);
-    let table = Table { only: args.only, policy: args.policy, count: lines.len() };
-    say(&format!("{} lines of {} persons, batches of {BATCH}", lines.len(), args.persons))?;
+    let table = Table { only: args.only, policy: args.policy, batch: args.batch.max(1), count: lines.len() };
+    say(&format!("{} lines of {} persons, steps of {}", lines.len(), args.persons, table.batch))?;
     for (name, policy) in
         [("lean", lean()), ("recommended", policy())].into_iter().filter(|(name, _)| table.is_of(name))
     {
@@ -72,6 +78,7 @@ fn say(line: &str) -> Result<()> {
 struct Table {
     only: String,
     policy: String,
+    batch: usize,
     count: usize,
 }
 
@@ -149,7 +156,7 @@ fn in_memory(table: &Table, policy: &Arc<Policy>, inputs: &[(u32, Input)]) -> Re
     let mut machine = Machine::new(Arc::clone(policy), 1, Stored(InMemory::default()), options);
     let (mut deciding, mut writing) = (Lap::default(), Lap::default());
     let mut state = State::default();
-    for batch in inputs.chunks(BATCH) {
+    for batch in inputs.chunks(table.batch) {
         let batch = batch.to_vec();
         deciding.around(|| Ok(drop(machine.step(batch)?)))?;
         writing.around(|| Ok(machine.write(&mut state)))?;
@@ -166,7 +173,7 @@ fn one_by_one(table: &Table, policy: &Arc<Policy>, inputs: &[(u32, Input)]) -> R
     if !ROWS.iter().any(|row| table.wants(row)) {
         return Ok(());
     }
-    let Sample { changes, writes, touchpoints } = Sample::take(policy, inputs)?;
+    let Sample { changes, writes, touchpoints } = Sample::take(policy, inputs, table.batch)?;
     let bytes: usize = writes.iter().map(|state| state.0.size()).sum();
     table.row(ROWS[0], changes.len(), || {
         let mut bytes = Vec::new();
@@ -198,24 +205,24 @@ fn one_by_one(table: &Table, policy: &Arc<Policy>, inputs: &[(u32, Input)]) -> R
 fn through_rocks(table: &Table, policy: &Arc<Policy>, inputs: Vec<(u32, Input)>) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let rocks = open(directory.path(), musubi_store::Options::default())?;
-    table.row("handlers and RocksDB", inputs.len(), || stitch(policy, rocks, inputs, Options::default()))
+    table.row("handlers and RocksDB", inputs.len(), || stitch(policy, rocks, inputs, table.batch))
 }
 
-fn stitch(policy: &Arc<Policy>, mut rocks: Rocks, inputs: Vec<(u32, Input)>, options: Options) -> Result<()> {
-    let options = Options { snapshots: false, ..options };
+fn stitch(policy: &Arc<Policy>, mut rocks: Rocks, inputs: Vec<(u32, Input)>, size: usize) -> Result<()> {
+    let options = Options { snapshots: false, ..Options::default() };
     let mut machine = Machine::new(Arc::clone(policy), 1, Stored(rocks.clone()), options);
     let mut state = State::default();
     let mut inputs = inputs.into_iter();
-    loop {
-        let batch: Vec<(u32, Input)> = inputs.by_ref().take(BATCH).collect();
-        if batch.is_empty() {
-            return Ok(());
+    while inputs.len() > 0 {
+        for _ in 0..STEPS_A_WRITE {
+            machine.step(inputs.by_ref().take(size).collect())?;
+            machine.write_ahead(&mut state);
         }
-        machine.step(batch)?;
         machine.write(&mut state);
         rocks.apply(&state.0)?;
         state.0.clear();
     }
+    Ok(())
 }
 
 /// What some batches lead to.
@@ -227,11 +234,11 @@ struct Sample {
 }
 
 impl Sample {
-    fn take(policy: &Arc<Policy>, inputs: &[(u32, Input)]) -> Result<Self> {
+    fn take(policy: &Arc<Policy>, inputs: &[(u32, Input)], size: usize) -> Result<Self> {
         let options = Options { snapshots: false, ..Options::default() };
         let mut machine = Machine::new(Arc::clone(policy), 1, Stored(InMemory::default()), options);
         let mut sample = Self::default();
-        for batch in inputs.chunks(BATCH).take(SAMPLE) {
+        for batch in inputs.chunks(size).take(SAMPLE) {
             sample.touchpoints += batch.len();
             let effects = machine.step(batch.to_vec())?;
             sample.changes.extend(effects.outputs.into_iter().filter_map(|output| match output {

@@ -155,8 +155,8 @@ impl Mutations {
         })
     }
 
-    /// The writes by table and key, with the same effect as in order: writes of one key keep their order, and none
-    /// passes a range deletion.
+    /// The writes by table and key, with the same effect as in order: of the writes of one key the last stands alone, and
+    /// none passes a range deletion.
     ///
     /// RocksDB's memtable finds the place of a key from the place of the one before: a batch of 30,000 writes to random
     /// keys went in three times as fast sorted.
@@ -170,7 +170,18 @@ impl Mutations {
                 (left.table, left.beginning).cmp(&(right.table, right.beginning)).then_with(all)
             });
         }
-        places.iter().map(|place| writes[place.number]).collect()
+        let is_range = |mutation: &Mutation<'_>| matches!(mutation, Mutation::DeleteRange { .. });
+        let outdone = |mutation: &Mutation<'_>, next: &Mutation<'_>| {
+            !is_range(mutation) && !is_range(next) && (mutation.table(), mutation.key()) == (next.table(), next.key())
+        };
+        let mut sorted: Vec<Mutation<'_>> = Vec::with_capacity(places.len());
+        for mutation in places.iter().map(|place| writes[place.number]) {
+            if sorted.last().is_some_and(|before| outdone(before, &mutation)) {
+                sorted.pop();
+            }
+            sorted.push(mutation);
+        }
+        sorted
     }
 
     /// How many writes there are.
@@ -316,7 +327,12 @@ mod tests {
                 }
             }
             let sorted = mutations.sorted();
-            prop_assert_eq!(sorted.len(), mutations.len());
+            let rows = |pair: &[Mutation<'_>]| pair.iter().map(|one| match one {
+                Mutation::DeleteRange { .. } => None,
+                Mutation::Put { table, key, .. } | Mutation::Delete { table, key } => Some((*table, key.to_vec())),
+            }).collect::<Vec<_>>();
+            let doubled = |pair: &[Mutation<'_>]| matches!(rows(pair).as_slice(), [Some(one), Some(next)] if one == next);
+            prop_assert!(!sorted.windows(2).any(doubled));
             prop_assert_eq!(effect(sorted), effect(mutations.iter()));
         }
     }

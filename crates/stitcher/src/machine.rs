@@ -225,8 +225,16 @@ impl<R: Reader> Machine<R> {
         Ok(effects)
     }
 
-    /// Hands the state that the last step changed to the writer.
+    /// Hands the state that steps have changed to the writer, whose rows the store must have before the next step.
     pub fn write(&mut self, writer: &mut impl Writer) {
+        self.memory.write(writer);
+        self.memory.stored();
+    }
+
+    /// As [`Machine::write`], where the store will have the rows only together with those of later steps, of which the
+    /// last is handed over by [`Machine::write`]. What a step has just touched is written for less than half, because
+    /// it is still near the processor.
+    pub fn write_ahead(&mut self, writer: &mut impl Writer) {
         self.memory.write(writer);
     }
 

@@ -1,6 +1,5 @@
 //! Working memory: what a worker has read, what it has changed and not yet written.
 
-use std::collections::BTreeMap;
 use std::hash::Hash;
 
 use musubi_core::change::{Cause, Position};
@@ -127,7 +126,7 @@ pub(crate) struct ClusterCell {
     pub(crate) work: Option<Box<Work>>,
 }
 
-/// An effect recorded in this step.
+/// An effect recorded since the store was last written.
 pub(crate) struct Recorded {
     partition: u32,
     signature: SignatureKey,
@@ -135,8 +134,10 @@ pub(crate) struct Recorded {
     effect: Box<Effect>,
     /// Where its touchpoint stood; none where it came with a cluster.
     position: Option<Position>,
-    /// Whether it was moved away or forgotten again within the step.
+    /// Whether it was moved away or forgotten again.
     gone: bool,
+    /// Whether a writer has its row.
+    written: bool,
     /// The place of the one recorded before it for the same signature.
     before: Option<u32>,
 }
@@ -166,8 +167,10 @@ struct Arrivals {
     places: Vec<u32>,
     /// How many touchpoints have arrived.
     arrived: usize,
-    /// What was seen first in this step.
+    /// What was seen and no writer has yet.
     news: Vec<((u32, EventKey), Seen)>,
+    /// What a writer has, and not yet the store.
+    earlier: FxHashMap<(u32, EventKey), Seen>,
 }
 
 impl Arrivals {
@@ -194,9 +197,14 @@ impl Arrivals {
         }
     }
 
-    /// What was read, and over it what this step has seen since it began.
+    /// What was read, and over it what the store does not have yet.
     fn answer(&mut self, stored: Vec<Option<Seen>>) {
         self.answers = stored;
+        if !self.earlier.is_empty() {
+            for (event, answer) in self.asked.iter().zip(&mut self.answers) {
+                *answer = self.earlier.get(event).copied().or(*answer);
+            }
+        }
         for (event, seen) in &self.news {
             if let Ok(place) = self.asked.binary_search(event) {
                 self.answers[place] = Some(*seen);
@@ -229,10 +237,14 @@ pub(crate) struct Memory<R> {
     pub(crate) recorded: Vec<Recorded>,
     /// How many of them [`Self::last_recorded`] knows.
     indexed: usize,
-    /// For each signature, the place of the last effect recorded in this step.
+    /// How many of them a writer has.
+    written: usize,
+    /// For each signature, the place of the last effect recorded.
     last_recorded: FxHashMap<(u32, SignatureKey), u32>,
-    /// For each signature, the stored effects that this step dropped.
-    dropped: BTreeMap<(u32, SignatureKey), Vec<EventKey>>,
+    /// For each signature, the effects that are dropped although the store has them.
+    dropped: FxHashMap<(u32, SignatureKey), Vec<EventKey>>,
+    /// Those of them that no writer knows of yet.
+    drops: Vec<(u32, SignatureKey, EventKey)>,
     dirty_parents: Vec<u32>,
     dirty_clusters: Vec<(Root, u32)>,
     /// Works of earlier steps, to be used again.
@@ -249,8 +261,10 @@ impl<R: Reader> Memory<R> {
             seen: Arrivals::default(),
             recorded: Vec::new(),
             indexed: 0,
+            written: 0,
             last_recorded: FxHashMap::default(),
-            dropped: BTreeMap::new(),
+            dropped: FxHashMap::default(),
+            drops: Vec::new(),
             dirty_parents: Vec::new(),
             dirty_clusters: Vec::new(),
             spare: Vec::new(),
@@ -382,7 +396,8 @@ impl<R: Reader> Memory<R> {
         effect: Box<Effect>,
         position: Option<Position>,
     ) {
-        self.recorded.push(Recorded { partition, signature, event, effect, position, gone: false, before: None });
+        let (gone, written, before) = (false, false, None);
+        self.recorded.push(Recorded { partition, signature, event, effect, position, gone, written, before });
     }
 
     /// Notes the effects recorded since the last time this was asked for under their signatures. Few steps ask at all.
@@ -395,7 +410,7 @@ impl<R: Reader> Memory<R> {
         }
     }
 
-    /// Visits the effects of a signature that were recorded in this step, the last one first.
+    /// Visits the effects of a signature that were recorded, the last one first.
     fn each_recorded(&mut self, partition: u32, signature: SignatureKey, mut visit: impl FnMut(&mut Recorded)) {
         self.index_recorded();
         let mut place = self.last_recorded.get(&(partition, signature)).copied();
@@ -406,7 +421,7 @@ impl<R: Reader> Memory<R> {
         }
     }
 
-    /// All effects of a signature, stored or recorded in this step, in the order of their events' keys.
+    /// All effects of a signature, stored or recorded, in the order of their events' keys.
     pub(crate) fn effects(
         &mut self,
         partition: u32,
@@ -430,11 +445,12 @@ impl<R: Reader> Memory<R> {
         self.each_recorded(partition, signature, |recorded| {
             if recorded.event == event {
                 recorded.gone = true;
-                is_stored = false;
+                is_stored = recorded.written;
             }
         });
         if is_stored {
             self.dropped.entry((partition, signature)).or_default().push(event);
+            self.drops.push((partition, signature, event));
         }
     }
 
@@ -451,21 +467,20 @@ impl<R: Reader> Memory<R> {
         Ok(effects)
     }
 
-    /// Hands everything that this step changed to the writer, in the order in which it was first touched. The drops
-    /// come before the records: an effect that was dropped and recorded again stands.
+    /// Hands everything that changed since the last time to the writer, in the order in which it was first touched. The
+    /// drops come before the records: an effect that was dropped and recorded again stands. Until the store has it,
+    /// which [`Self::stored`] tells, nothing of it is forgotten.
     pub(crate) fn write(&mut self, writer: &mut impl Writer) {
-        self.indexed = 0;
-        self.last_recorded.clear();
-        for ((partition, signature), events) in std::mem::take(&mut self.dropped) {
-            for event in events {
-                store::drop_effect(writer, partition, signature, event);
-            }
+        for (partition, signature, event) in self.drops.drain(..) {
+            store::drop_effect(writer, partition, signature, event);
         }
-        for recorded in self.recorded.drain(..) {
+        for recorded in &mut self.recorded[self.written..] {
+            recorded.written = true;
             if let Some(effect) = recorded.effect() {
                 store::put_effect(writer, recorded.partition, recorded.signature, recorded.event, effect);
             }
         }
+        self.written = self.recorded.len();
         for place in self.dirty_parents.drain(..) {
             let Slot { key: (partition, key), value: cell, .. } = self.parents.slot(place);
             cell.dirty = false;
@@ -480,11 +495,26 @@ impl<R: Reader> Memory<R> {
             work.clear();
             self.spare.push(work);
         }
-        for ((partition, event), seen) in self.seen.news.drain(..) {
-            store::put_seen(writer, partition, event, seen);
+        for (place, seen) in self.seen.news.drain(..) {
+            store::put_seen(writer, place.0, place.1, seen);
+            self.seen.earlier.insert(place, seen);
         }
+    }
+
+    /// The store has all that was handed to writers.
+    pub(crate) fn stored(&mut self) {
+        self.forget_recorded();
+        self.seen.earlier.clear();
         self.parents.age();
         self.clusters.age();
+    }
+
+    fn forget_recorded(&mut self) {
+        self.recorded.clear();
+        (self.indexed, self.written) = (0, 0);
+        self.last_recorded.clear();
+        self.dropped.clear();
+        self.drops.clear();
     }
 
     /// Forgets everything: what is stored may be ahead of it or behind it.
@@ -492,10 +522,7 @@ impl<R: Reader> Memory<R> {
         self.parents.clear();
         self.clusters.clear();
         self.seen = Arrivals::default();
-        self.recorded.clear();
-        self.indexed = 0;
-        self.last_recorded.clear();
-        self.dropped.clear();
+        self.forget_recorded();
         self.dirty_parents.clear();
         self.dirty_clusters.clear();
     }
