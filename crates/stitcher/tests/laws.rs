@@ -124,7 +124,8 @@ fn readable(policy: &Policy, arrivals: Vec<Arrival>) -> Vec<Arrival> {
     arrivals.into_iter().filter(reads).collect()
 }
 
-/// Plays arrivals in a drawn order, some twice, with messages in between in a drawn order.
+/// Plays arrivals in a drawn order, some twice, with messages in between in a drawn order, and a store that is now and then
+/// some steps behind.
 fn play(mesh: &mut Mesh, arrivals: &[Arrival], draws: &[Index]) {
     let mut rest: Vec<(&Arrival, bool)> = arrivals.iter().map(|arrival| (arrival, false)).collect();
     let mut draws = draws.iter().cycle();
@@ -137,6 +138,7 @@ fn play(mesh: &mut Mesh, arrivals: &[Arrival], draws: &[Index]) {
         } else {
             rest[place].1 = true;
         }
+        mesh.keep_back(draw(6));
         mesh.arrive(arrival.clone());
         for _ in 0..draw(4) {
             mesh.hear_one(draw(8));

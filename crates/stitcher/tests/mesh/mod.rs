@@ -34,6 +34,10 @@ pub struct Mesh {
     pub outputs: Vec<Output>,
     pub quarantined: Vec<(Arc<str>, Rejection)>,
     arrived: u64,
+    /// What writers have and the store does not, for each partition.
+    pending: Vec<Writes>,
+    /// How many steps more the store has to wait.
+    kept_back: usize,
 }
 
 /// What can be said of a mesh at rest.
@@ -59,6 +63,8 @@ impl Mesh {
             outputs: Vec::new(),
             quarantined: Vec::new(),
             arrived: 0,
+            pending: (0..partitions).map(|_| Writes::default()).collect(),
+            kept_back: 0,
         }
     }
 
@@ -100,14 +106,33 @@ impl Mesh {
         let machine = &mut self.machines[partition as usize];
         let effects = machine.step(vec![(partition, input)]).expect("memory does not fail");
         // The writer and the reader are one map: the writes go through a batch of their own.
-        let mut batch = Writes::default();
-        machine.write(&mut batch);
-        batch.apply(&mut machine.reader_mut().0);
+        if self.kept_back > 0 {
+            self.kept_back -= 1;
+            machine.write_ahead(&mut self.pending[partition as usize]);
+        } else {
+            self.store(partition as usize);
+        }
         for (to, message) in effects.messages {
             self.queues[to as usize].push_back(through_bytes(&message));
         }
         self.outputs.extend(effects.outputs);
         effects.verdicts
+    }
+
+    /// Lets the store wait for this many steps.
+    pub fn keep_back(&mut self, steps: usize) {
+        self.kept_back = steps;
+    }
+
+    /// Writes what a partition changed.
+    fn store(&mut self, partition: usize) {
+        let (machine, pending) = (&mut self.machines[partition], &mut self.pending[partition]);
+        machine.write(pending);
+        std::mem::take(pending).apply(&mut machine.reader_mut().0);
+    }
+
+    fn store_all(&mut self) {
+        (0..self.machines.len()).for_each(|partition| self.store(partition));
     }
 
     /// Handles one message of one partition, where there is one; `pick` chooses among the partitions that have any.
@@ -128,10 +153,12 @@ impl Mesh {
             heard += 1;
             assert!(heard < 3_000, "the mesh does not come to rest");
         }
+        self.store_all();
     }
 
     /// Forgets all that is cached: what is read next comes from the store.
     pub fn forget(&mut self) {
+        self.store_all();
         self.machines.iter_mut().for_each(Machine::forget);
     }
 
