@@ -167,6 +167,7 @@ impl Run {
                 file: Some(&batch.file),
                 line: Some(line),
                 original,
+                envelope: None,
             })?;
         }
         let mut inputs = std::mem::take(&mut batch.inputs);
@@ -206,6 +207,7 @@ impl Run {
                         file: Some(&batch.file),
                         line: Some(line),
                         original,
+                        envelope: None,
                     })?;
                 }
             }
