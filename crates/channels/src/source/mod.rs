@@ -104,6 +104,25 @@ impl Source {
     /// # Errors
     /// [`Error`], where a setting cannot stand or the mapping does not compile.
     pub fn new(settings: Settings, mapping: Option<&str>, secrets: Secrets) -> Result<Self, Error> {
+        Self::made(settings, mapping, secrets, Mapping::compile)
+    }
+
+    /// The same without a door, whose mapping tells where in its text it fails: for whoever writes one. It is slower.
+    ///
+    /// # Errors
+    /// As for [`Source::new`].
+    pub fn to_try(settings: Settings, mapping: Option<&str>) -> Result<Self, Error> {
+        let settings =
+            Settings { open: true, key: None, secret: Vec::new(), signature: Some(Scheme::None), ..settings };
+        Self::made(settings, mapping, Secrets::default(), Mapping::compile_to_try)
+    }
+
+    fn made(
+        settings: Settings,
+        mapping: Option<&str>,
+        secrets: Secrets,
+        compile: fn(&str, &str) -> Result<Mapping, crate::MappingError>,
+    ) -> Result<Self, Error> {
         let fault = |key, wanted, found: &str| Error::Setting {
             source_name: settings.name.clone(),
             key,
@@ -153,7 +172,7 @@ impl Source {
         let code = mapping.unwrap_or(preset.mapping);
         let keeping = Keeping::new(code, settings.key_header.as_deref());
         let native = if mapping.is_none() { native(preset.name) } else { None };
-        let mapping = Mapping::compile(path.as_deref().unwrap_or(preset.name), code)
+        let mapping = compile(path.as_deref().unwrap_or(preset.name), code)
             .map_err(|error| Error::Mapping { source_name: settings.name.clone(), error })?;
         let seen = seen(&settings, preset);
         let certificates = sns::Known::default();
