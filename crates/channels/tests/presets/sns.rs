@@ -106,6 +106,18 @@ fn what_is_not_signed_by_sns_now_and_for_this_topic_is_refused_in_words() {
         out += &format!("{}\n", refusal(&take(&pinned(), &body)));
     }
     expect![[r#"
+        401 foreign-topic: wanted a topic of the source, found `arn:aws:sns:ap-northeast-1:999999999999:mail`
+        401 bad-signature: wanted `SignatureVersion` 1 or 2, found `3`
+        401 missing-signature: wanted `Signature` in a message of SNS, found none
+        401 bad-signature: wanted a type of message that SNS signs, found `Other`
+        401 missing-signature: wanted `MessageId` in a message of SNS, found none
+        401 bad-signature: wanted the address of a certificate of SNS in `SigningCertURL`
+        401 bad-signature: wanted the address of a certificate of SNS in `SigningCertURL`
+        401 bad-signature: wanted the address of a certificate of SNS in `SigningCertURL`
+        401 bad-signature: wanted the address of a certificate of SNS in `SigningCertURL`
+        401 missing-signature: wanted `Signature` in a message of SNS, found none
+        401 missing-signature: wanted `Signature` in a message of SNS, found none
+        401 missing-signature: wanted `Signature` in a message of SNS, found none
     "#]]
     .assert_eq(&out);
     let only_expired = source(&[EXPIRED]).expect("a source");
