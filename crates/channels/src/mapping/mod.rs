@@ -45,6 +45,13 @@ const COMMON_ITEMS: &str = r#".body | if type == "array" then .[] else . end"#;
 pub(crate) struct Mapping {
     items: Filter,
     touchpoints: Filter,
+    placed: Option<Placed>,
+}
+
+/// The same filters, which tell where in the mapping's text they fail. They are asked where the others have failed.
+struct Placed {
+    items: Filter,
+    touchpoints: Filter,
 }
 
 const _: () = {
@@ -69,12 +76,12 @@ impl Mapping {
         }
         let items = if names.iter().any(|defined| defined == "items") { "items" } else { COMMON_ITEMS };
         let program = |main: &str| compile(name, &format!("{code}\n{main}"));
-        Ok(Self { items: program(items)?, touchpoints: program("touchpoints")? })
+        Ok(Self { items: program(items)?, touchpoints: program("touchpoints")?, placed: None })
     }
 
     /// The same mapping, which tells beside what is wrong where in its text that is. It takes longer.
     pub(crate) fn compile_to_try(name: &str, code: &str) -> Result<Self, Error> {
-        Self::compile(name, code)?;
+        let plain = Self::compile(name, code)?;
         // It is read a second time, so there is nothing left to be wrong with it.
         let gone = || Error::whole(name, "does not load".into());
         let tokens = Lexer::new(code).lex().map_err(|_| gone())?;
@@ -86,18 +93,34 @@ impl Mapping {
         known.extend(places.put_into(&definitions));
         let program = |main: &'static str| compile_with(name, main, known.clone());
         let items = if definitions.iter().any(|defined| defined.name == "items") { "items" } else { COMMON_ITEMS };
-        Ok(Self { items: program(items)?, touchpoints: program("touchpoints")? })
+        let placed = Placed { items: program(items)?, touchpoints: program("touchpoints")? };
+        Ok(Self { placed: Some(placed), ..plain })
     }
 
     /// The items of a payload, each or what jq says is wrong.
     pub(crate) fn items(&self, payload: Val, globals: &Globals) -> impl Iterator<Item = Result<Val, String>> {
-        run(&self.items, payload, globals)
+        located(&self.items, self.placed.as_ref().map(|placed| &placed.items), payload, globals)
     }
 
     /// What an item becomes.
     pub(crate) fn touchpoints(&self, item: Val, globals: &Globals) -> impl Iterator<Item = Result<Val, String>> {
-        run(&self.touchpoints, item, globals)
+        located(&self.touchpoints, self.placed.as_ref().map(|placed| &placed.touchpoints), item, globals)
     }
+}
+
+/// What a filter gives; where it fails and there is one that tells places, with the place.
+fn located<'a>(
+    filter: &'a Filter,
+    placed: Option<&'a Filter>,
+    input: Val,
+    globals: &Globals,
+) -> impl Iterator<Item = Result<Val, String>> + use<'a> {
+    let again = placed.map(|placed| (placed, input.clone(), globals.clone()));
+    let place = move |told: String| {
+        let (placed, input, globals) = again.as_ref()?;
+        run(placed, input.clone(), globals).find_map(Result::err).filter(|placed| placed.ends_with(&told))
+    };
+    run(filter, input, globals).map(move |result| result.map_err(|told| place(told.clone()).unwrap_or(told)))
 }
 
 fn run<'a>(filter: &'a Filter, input: Val, globals: &Globals) -> impl Iterator<Item = Result<Val, String>> + use<'a> {

@@ -1,5 +1,6 @@
 //! Where in its text a mapping fails when it runs: jq tells what is wrong and not where. So whoever tries a mapping runs one
-//! in which each step that can fail says its place with what it throws, the innermost first. It gives the same values.
+//! in which each step that can fail says its place with what it throws, the innermost first. It is asked only
+//! where the mapping itself has failed, since jaq does not take such a step everywhere.
 
 use std::collections::BTreeMap;
 
@@ -66,6 +67,11 @@ impl Places {
             }
             Term::Neg(inner) => Term::Neg(boxed(inner)),
             Term::Label(name, inner) => Term::Label(*name, boxed(inner)),
+            // What is written to is a path, in which jaq takes no `try`.
+            Term::BinOp(left, operator, right) if is_assignment(operator) => {
+                Term::BinOp(left.clone(), operator.clone(), boxed(right))
+            }
+            Term::Call("del", _) => term.clone(),
             Term::BinOp(left, operator, right) => {
                 let both = Term::BinOp(boxed(left), operator.clone(), boxed(right));
                 match (operator, start(left).or_else(|| start(right))) {
@@ -116,6 +122,10 @@ impl Places {
         let place = Term::Str(None, vec![StrPart::Str(place)]);
         Term::TryCatch(Box::new(term), Some(Box::new(Term::Call("musubi_placed", vec![place]))))
     }
+}
+
+const fn is_assignment(operator: &BinaryOp<&str>) -> bool {
+    matches!(operator, BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateMath(_) | BinaryOp::UpdateAlt)
 }
 
 fn piped<'s>(left: Term<&'s str>, right: Term<&'s str>) -> Term<&'s str> {
