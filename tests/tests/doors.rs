@@ -1,6 +1,7 @@
 //! The doors of sources before a cluster: what is answered with 200 is on its topics, and what is not answered comes again.
 
 use anyhow::{Result, ensure};
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::ApiKey;
 use musubi_log::kafka;
 use musubi_serve::{Sources, cluster, open_settings};
@@ -36,6 +37,27 @@ fn a_collector_before_a_cluster_answers_when_the_topics_have_what_was_sent() -> 
     ensure!(post("/in/nobody")? == 404);
     let metrics = agent.get(format!("{base}/metrics")).call()?.body_mut().read_to_string()?;
     ensure!(metrics.contains("musubi_source_touchpoints_total{source=\"segment\"}"), "{metrics}");
+    collecting.stop()?;
+    Ok(())
+}
+
+#[test]
+fn a_cluster_that_will_not_have_it_is_no_fault_of_the_sender_who_is_told_to_come_again() -> Result<()> {
+    let fixture = Fixture::start(2)?;
+    // Only the test broker refuses when it is told to.
+    let Some(faults) = fixture.faults() else { return Ok(()) };
+    let sources = Sources::open([open_settings("segment")])?;
+    let collecting = cluster::collect(&fixture.cluster, sources, "127.0.0.1:0".parse()?)?;
+    let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
+    let agent = agent.build().new_agent();
+    let url = format!("http://{}/in/segment/v1/batch", collecting.address());
+    faults.refuse(ApiKey::Produce, ResponseError::TopicAuthorizationFailed, 8);
+    let refused = agent.post(&url).send(SIGNED_IN)?;
+    let wait = refused.headers().get("retry-after").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    ensure!(refused.status() == 503 && wait == "1", "{} {wait}", refused.status());
+    faults.clear();
+    ensure!(agent.post(&url).send(SIGNED_IN)?.status() == 200, "and then it is taken");
+    ensure!(waiting(&fixture)? >= 2, "what was answered with 200 is there");
     collecting.stop()?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 #
 # Source of truth: "Examples of event data that Amazon SES publishes to Amazon SNS".
 # Identifiers: the addresses that the mail went to; one touchpoint each, because one mail to two people joins nobody.
+# Signed by SNS: `signature = { sns = { topics = ["arn:…"] } }`. Bare events (raw delivery) are not: give them a `key`.
 # Event id: the mail's messageId, the event, its time and the place of the address.
 
 # SNS wraps the event as text; with raw delivery it comes bare.

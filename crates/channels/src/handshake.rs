@@ -5,7 +5,7 @@ use jaq_json::Val;
 use crate::json::{as_text, field};
 use crate::request::{Answer, Request};
 use crate::secret::Secret;
-use crate::signature::zoom_token;
+use crate::signature::{sns, zoom_token};
 
 /// How a sender gets to know an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ pub(crate) fn within(handshake: Handshake, body: &Val, secret: Option<&Secret>) 
         }
         Handshake::Sns if said(field(body, "Type")).as_deref() == Some("SubscriptionConfirmation") => {
             let url = said(field(body, "SubscribeURL")).unwrap_or_default();
-            if is_of_sns(&url) {
+            if sns::host_and_path(&url).is_some() {
                 Within::Confirm(url)
             } else {
                 Within::Suspicious("wanted an address of SNS in `SubscribeURL`")
@@ -126,15 +126,4 @@ fn zoom(plain: &str, secret: Option<&Secret>) -> Within {
     crate::json::write_text(&zoom_token(secret, plain), &mut answer);
     answer.push(b'}');
     Within::Answer(Answer { status: 200, content_type: "application/json", body: answer.into() })
-}
-
-/// Whether this is `https://sns.REGION.amazonaws.com/…`: whoever fetches another address on a stranger's word can be
-/// sent anywhere.
-fn is_of_sns(url: &str) -> bool {
-    let host = url.strip_prefix("https://sns.").and_then(|rest| rest.split('/').next());
-    let region =
-        host.and_then(|host| host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn")));
-    region.is_some_and(|region| {
-        !region.is_empty() && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    })
 }

@@ -28,5 +28,5 @@ pub use preset::{PRESETS, Preset, preset};
 pub use request::{Answer, Outcome, Request, SetAside, Taken};
 pub use secret::{Kept, Secret};
 pub use settings::{Error, Fields, OnBadKey, Pull, RateLimit, Settings};
-pub use signature::{Encoding, Hash, Plain, Scheme};
+pub use signature::{Encoding, Hash, Plain, Scheme, Topics};
 pub use source::{Record, Row, Secrets, Source};

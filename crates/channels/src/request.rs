@@ -103,4 +103,7 @@ pub struct SetAside {
     pub original: Vec<u8>,
     /// The place of the item in the payload, from 0; none where the payload was set aside whole.
     pub item: Option<usize>,
+    /// What stood around a payload that was set aside whole and its mapping may read: a JSON object, without any key or
+    /// signature, which [`crate::Source::take_whole`] takes with the bytes.
+    pub envelope: Option<String>,
 }

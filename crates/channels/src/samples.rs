@@ -59,7 +59,7 @@ macro_rules! body {
 pub const SAMPLES: &[Sample] = &[
     Sample {
         settings: r#","fields":{"identifiers":{"Attributes.member_no":"loyalty_card"}}"#,
-        ..sample("amazon-connect", body!("amazon-connect.json"), 1)
+        ..sample("amazon-connect", body!("amazon-connect.json"), 2)
     },
     Sample {
         settings: r#","fields":{"identifiers":{"customer.mail":"email","ce.subject":"user_id"}}"#,

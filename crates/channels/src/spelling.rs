@@ -103,6 +103,24 @@ mod tests {
         assert_eq!(card("４９０１‐２３４５−６７ー８９４").as_deref(), Some("4901234567894"));
     }
 
+    /// Computed by another implementation, of addresses that nobody would call valid and that exist.
+    #[test]
+    fn addresses_are_hashed_as_others_hash_them() {
+        let cases = [
+            ("taro.yamada@googlemail.com", "fef65fde216edb03a1f1d3393b9f5de4ad67508190ec7b6e07054e71cbf07610"),
+            ("Taro..Yamada.@docomo.ne.jp", "39d309e6a8fc584dd79bbb5f86520faabe550331515a8c920d68d8e94e1a5e23"),
+            ("\"a b\"@example.jp", "e194e85c1f0cd2389371f60fba9e68d48db6cab45f9c25ead104d8a6f506416e"),
+            ("ｔａｒｏ＠ｅｘａｍｐｌｅ．ｊｐ", "430116ef8e3354019be1e95115092c048e55f573160d0f4dc6b978b2ebe217a6"),
+            ("taro@xn--r8jz45g.jp", "89af8145de3123d732123fb05182153b8433a48f9b2efe6751240d291170592f"),
+        ];
+        for (address, hash) in cases {
+            let [plain, _] = email_hashes(address).expect(address);
+            assert_eq!(plain.1, hash, "{address}");
+        }
+        let [_, google] = email_hashes("taro.yamada@googlemail.com").expect("an address");
+        assert_eq!(google.1, digest("taroyamada@gmail.com"), "Google's two domains are one");
+    }
+
     #[test]
     fn a_hash_meets_its_plain_form() {
         let [plain, google] = email_hashes("Taro.Yamada+shop@Gmail.com").expect("an address");

@@ -130,6 +130,7 @@ fn set_aside(pieces: &[Piece]) -> Vec<u8> {
             file: piece.file.as_deref(),
             line: piece.row,
             original: &aside.original,
+            envelope: aside.envelope.as_deref(),
         };
         render_quarantined(&quarantined, out);
     })

@@ -47,6 +47,8 @@ pub struct Quarantined<'a> {
     pub line: Option<u64>,
     /// The bytes as they came.
     pub original: &'a [u8],
+    /// What stood around them and is needed to take them again: a JSON object.
+    pub envelope: Option<&'a str>,
 }
 
 /// Appends a row of the identity map.
@@ -158,6 +160,9 @@ pub fn render_quarantined(quarantined: &Quarantined<'_>, out: &mut Vec<u8>) {
     match std::str::from_utf8(quarantined.original) {
         Ok(text) => object.text("original", text),
         Err(_) => base64(object.field("original_base64"), quarantined.original),
+    }
+    if let Some(envelope) = quarantined.envelope {
+        object.field("envelope").extend_from_slice(envelope.as_bytes());
     }
     object.close();
 }

@@ -91,7 +91,7 @@ pub(crate) fn each_record(mut show: impl FnMut(Record<'_>)) {
         show(Record::Identity(&identifier, to));
         show(Record::Redirect(person(2), to));
     }
-    let set_aside = |line, original| Quarantined {
+    let set_aside = |line, original, envelope| Quarantined {
         source: Some("pos"),
         event_id: None,
         reason: "invalid-utf8",
@@ -99,9 +99,10 @@ pub(crate) fn each_record(mut show: impl FnMut(Record<'_>)) {
         file: None,
         line,
         original,
+        envelope,
     };
-    show(Record::Quarantined(&set_aside(None, b"{}")));
-    show(Record::Quarantined(&set_aside(Some(7), b"\xff\x00")));
+    show(Record::Quarantined(&set_aside(None, b"{}", Some(r#"{"headers":{"x-topic":"花"},"path":"/v1"}"#))));
+    show(Record::Quarantined(&set_aside(Some(7), b"\xff\x00", None)));
     show(Record::ProfileIdentifier(&IdentifierRow { person_id: person(1), identifier: &identifier, version: 3 }));
     for value in trait_values() {
         show(Record::ProfileTrait(&TraitRow { person_id: person(1), name: "tags", value: &value, version: 3 }));

@@ -28,6 +28,7 @@ struct Said {
     line: Option<u64>,
     original: Option<String>,
     original_base64: Option<String>,
+    envelope: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 /// Takes the items of a body into the quarantine, all in one append.
@@ -53,6 +54,7 @@ fn append(entrance: &Entrance, said: &Said, now: Timestamp) -> Result<Append, Pr
             .map_err(|_| Problem::bad_request("invalid-json", "wanted base64 in `original_base64`".into()))?,
         (None, None) => Vec::new(),
     };
+    let envelope = said.envelope.clone().map(|envelope| serde_json::Value::Object(envelope).to_string());
     let quarantined = Quarantined {
         source: said.source.as_deref(),
         event_id: said.event_id.as_deref(),
@@ -61,6 +63,7 @@ fn append(entrance: &Entrance, said: &Said, now: Timestamp) -> Result<Append, Pr
         file: said.file.as_deref(),
         line: said.line,
         original: &original,
+        envelope: envelope.as_deref(),
     };
     let key = said.source.as_deref().unwrap_or_default();
     let record = entrance.record(key, &avro::Record::Quarantined(&quarantined), now)?;

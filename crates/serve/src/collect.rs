@@ -153,6 +153,7 @@ fn quarantine(entrance: &Entrance, aside: &Aside, item: &[u8], now: Timestamp) -
         file: None,
         line: None,
         original: item,
+        envelope: None,
     };
     let record = entrance.record(key, &avro::Record::Quarantined(&quarantined), now)?;
     Ok(Append { topic: QUARANTINE, partition: partition_of(key, entrance.partitions), record })

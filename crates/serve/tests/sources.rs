@@ -1,10 +1,11 @@
 //! The doors of sources over real HTTP: what clients hear, what is kept, and what is not.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use musubi_channels::{Kept, RateLimit, Settings};
+use musubi_channels::{Kept, RateLimit, Scheme, Settings};
 use musubi_core::policy::Policy;
 use musubi_serve::{Deployment, Key, Options, Running, Sources, open_settings, up};
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A deployment with sources, and a client of it.
 struct Fixture {
-    _running: Running,
+    running: Running,
     agent: Agent,
     base: String,
     directory: TempDir,
@@ -27,14 +28,19 @@ impl Fixture {
     /// `settings` is given a directory to keep secrets in.
     fn new(settings: impl FnOnce(&TempDir) -> Vec<Settings>) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let sources = Sources::open(settings(&directory)).expect("sources");
+        let settings = settings(&directory);
+        Self::on(directory, settings, Options::default())
+    }
+
+    fn on(directory: TempDir, settings: Vec<Settings>, options: Options) -> Self {
+        let sources = Sources::open(settings).expect("sources");
         let (policy, key) = (Arc::new(Policy::recommended()), Key::development().key);
         let data = directory.path().join("data");
-        let deployment = Deployment::open(&data, policy, key, Some(2), Options::default()).expect("it opens");
+        let deployment = Deployment::open(&data, policy, key, Some(2), options).expect("it opens");
         let running = up(deployment, sources, "127.0.0.1:0".parse().expect("an address")).expect("the doors open");
         let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
         let base = format!("http://{}", running.address());
-        Self { _running: running, agent: config.build().new_agent(), base, directory }
+        Self { running, agent: config.build().new_agent(), base, directory }
     }
 
     fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response<ureq::Body> {
@@ -234,4 +240,148 @@ fn a_signature_is_asked_for_and_a_handshake_answered() {
     let kept = fixture.quarantine();
     assert_eq!((kept.len(), &kept[0]["value"]["reason"]), (1, &json!("missing-signature")));
     assert!(fixture.directory.path().join("secret").exists());
+}
+
+#[test]
+fn a_body_without_a_length_is_read_to_its_end_and_one_that_says_that_it_is_packed_is_unpacked() {
+    let fixture = Fixture::new(|_| vec![open_settings("segment")]);
+    // Read from something whose end nobody knows, it goes in chunks.
+    let mut unknown = SIGNED_IN.as_bytes().chain(b"\n".as_slice());
+    let url = format!("{}/in/segment/v1/batch", fixture.base);
+    let answer = fixture.agent.post(url).send(ureq::SendBody::from_reader(&mut unknown)).expect("the door answers");
+    assert_eq!(status(&answer), 200);
+    let labelled = [("content-encoding", "gzip"), ("content-type", "text/plain")];
+    assert_eq!(status(&fixture.post("/in/segment/v1/batch", &labelled, &gzip(SIGNED_IN.as_bytes()))), 200);
+    assert!(fixture.person("user_id", "u1").is_string());
+    fixture.counts("musubi_source_touchpoints_total{source=\"segment\"} 4");
+    fixture.counts("musubi_touchpoints_total{outcome=\"taken\"} 2");
+}
+
+#[test]
+fn a_copy_that_was_sent_later_is_a_copy_and_no_conflict() {
+    let fixture = Fixture::new(|_| vec![open_settings("segment"), open_settings("posthog")]);
+    // Some SDKs say when they sent, anew each time they try, and some say it once: neither moves the event.
+    for sent_at in ["2026-04-01T03:00:02Z", "2026-04-01T03:09:00Z"] {
+        let segment = SIGNED_IN.replacen('{', &format!("{{\"sentAt\":\"{sent_at}\","), 1);
+        assert_eq!(status(&fixture.post("/in/segment/v1/batch", &[], segment.as_bytes())), 200);
+        let posthog = format!(
+            r#"{{"batch":[{{"event":"x","distinct_id":"u2","uuid":"e1","timestamp":"2026-04-01T03:00:00Z"}}],"sent_at":"{sent_at}"}}"#
+        );
+        assert_eq!(status(&fixture.post("/in/posthog/batch/", &[], posthog.as_bytes())), 200);
+    }
+    assert!(fixture.person("user_id", "u2").is_string());
+    fixture.counts("musubi_touchpoints_total{outcome=\"taken\"} 3");
+    fixture.counts("musubi_touchpoints_total{outcome=\"duplicate\"} 3");
+    assert_eq!(fixture.quarantine(), Vec::<Value>::new());
+}
+
+#[test]
+fn a_source_with_too_much_waiting_is_told_to_come_again_in_its_clients_own_word() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let settings = vec![open_settings("segment"), open_settings("posthog")];
+    let fixture = Fixture::on(directory, settings, Options { max_lag: 0, ..Options::default() });
+    let events: Vec<Value> = (0..2_000)
+        .map(|nr| json!({ "type": "track", "event": "x", "messageId": format!("m{nr}"), "userId": format!("u{nr}") }))
+        .collect();
+    let body = json!({ "batch": events }).to_string();
+    let deadline = Instant::now() + PATIENCE;
+    let mut heard = [None, None];
+    while heard.contains(&None) {
+        assert!(Instant::now() < deadline, "the stitcher is never behind: {heard:?}");
+        for (path, heard) in ["/in/segment/v1/batch", "/in/posthog/batch/"].into_iter().zip(&mut heard) {
+            let answer = fixture.post(path, &[], body.as_bytes());
+            if status(&answer) != 200 {
+                assert_eq!(answer.headers()["retry-after"], "1");
+                *heard = Some(status(&answer));
+            }
+        }
+    }
+    assert_eq!(heard, [Some(429), Some(503)]);
+}
+
+#[test]
+fn what_is_on_its_way_when_the_doors_close_is_answered_and_kept() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let segment = || vec![open_settings("segment")];
+    let fixture = Fixture::on(directory, segment(), Options::default());
+    let mut client = TcpStream::connect(fixture.running.address()).expect("a connection");
+    client.set_read_timeout(Some(PATIENCE)).expect("a limit");
+    let head = format!(
+        "POST /in/segment/v1/batch HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n",
+        SIGNED_IN.len()
+    );
+    client.write_all(head.as_bytes()).expect("sent");
+    let mut said = [0; 25];
+    client.read_exact(&mut said).expect("the door wants the body");
+    assert!(said.starts_with(b"HTTP/1.1 100"), "{said:?}");
+    let stopper = fixture.running.stopper();
+    let (left, right) = SIGNED_IN.split_at(40);
+    client.write_all(left.as_bytes()).expect("sent");
+    stopper.stop();
+    client.write_all(right.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let Fixture { running, directory, .. } = fixture;
+    running.stop().expect("it ends well");
+    let fixture = Fixture::on(directory, segment(), Options::default());
+    assert!(fixture.person("user_id", "u1").is_string(), "a 200 is not lost");
+}
+
+#[test]
+fn a_payload_that_was_set_aside_keeps_what_its_mapping_reads_and_no_secret() {
+    let fixture = Fixture::new(|directory| vec![keyed("shopify", directory).unsigned()]);
+    let headers = [
+        ("X-Shopify-Topic", "orders/create"),
+        ("X-Shopify-Hmac-SHA256", "c2VjcmV0"),
+        ("Authorization", "Bearer hush"),
+        ("Cookie", "session=hush"),
+    ];
+    assert_eq!(status(&fixture.post("/in/shopify?key=hush", &headers, b"{\"id\":1}")), 401);
+    let kept = fixture.quarantine();
+    let wanted =
+        json!({ "headers": { "x-shopify-topic": "orders/create" }, "query": {}, "path": "", "method": "POST" });
+    assert_eq!((kept.len(), &kept[0]["value"]["envelope"]), (1, &wanted), "{kept:?}");
+    assert!(!kept[0].to_string().contains("hush"), "{kept:?}");
+}
+
+#[test]
+fn a_call_whose_record_comes_again_with_more_counts_once_and_names_more() {
+    let settings: Settings = serde_json::from_value(json!({
+        "name": "calls", "preset": "amazon-connect", "open": true,
+        "fields": { "identifiers": { "Attributes.member_no": "user_id" }, "traits": { "Attributes.mood": "mood" } },
+    }))
+    .expect("settings");
+    let fixture = Fixture::new(|_| vec![settings]);
+    let record = |updated: &str, attributes: Value| {
+        let record = json!({ "ContactId": "c-1", "InitialContactId": "c-1", "Channel": "VOICE", "InitiationMethod": "INBOUND",
+            "CustomerEndpoint": { "Type": "TELEPHONE_NUMBER", "Address": "+819012345678" }, "Attributes": attributes,
+            "InitiationTimestamp": "2026-04-01T02:00:00Z", "LastUpdateTimestamp": updated });
+        assert_eq!(status(&fixture.post("/in/calls", &[], record.to_string().as_bytes())), 200);
+    };
+    record("2026-04-01T02:10:00Z", json!({}));
+    record("2026-04-01T04:00:00Z", json!({ "member_no": "u1", "mood": "glad" }));
+    // The one before it, delivered late and once more.
+    record("2026-04-01T03:00:00Z", json!({ "member_no": "u1", "mood": "cross" }));
+    record("2026-04-01T03:00:00Z", json!({ "member_no": "u1", "mood": "cross" }));
+    let person = fixture.person("user_id", "u1");
+    assert!(person.is_string(), "{person}");
+    assert_eq!(fixture.person("phone", "+819012345678"), person);
+    let profile = fixture.get("/v1/profiles/user_id/u1");
+    assert_eq!(profile["traits"]["mood"], json!("glad"), "{profile}");
+    assert_eq!(profile["computed"]["contacts"]["overall"], json!(1), "{profile}");
+    fixture.counts("musubi_touchpoints_total{outcome=\"taken\"} 3");
+    fixture.counts("musubi_touchpoints_total{outcome=\"duplicate\"} 4");
+    assert_eq!(fixture.quarantine(), Vec::<Value>::new());
+}
+
+trait Unsigned {
+    fn unsigned(self) -> Self;
+}
+
+impl Unsigned for Settings {
+    /// Without the signature of the preset, so that the key alone is asked for.
+    fn unsigned(self) -> Self {
+        Self { signature: Some(Scheme::None), ..self }
+    }
 }

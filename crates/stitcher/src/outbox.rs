@@ -165,6 +165,7 @@ impl<'a> Outbox<'a> {
             file: None,
             line: None,
             original: kept,
+            envelope: None,
         };
         let occasion = Occasion::aside(delivery);
         let key = refused.source.as_deref().unwrap_or_default();

@@ -3,7 +3,7 @@
 
 use musubi_channels::files::{Csv, Line, Rows};
 use musubi_channels::samples::{SAMPLES, Sample};
-use musubi_channels::{Record, Row, Source, Taken};
+use musubi_channels::{Record, Request, Row, Secret, Secrets, Source, Taken};
 use musubi_core::identifier::DeploymentKey;
 use musubi_core::policy::Policy;
 use musubi_core::time::Timestamp;
@@ -16,7 +16,10 @@ pub const FAMILIES: [Family; 8] = [
     ("sdks", |bytes| every(&["segment", "posthog", "snowplow", "ga4"], bytes)),
     ("commerce", |bytes| every(&["shopify", "square", "smaregi"], bytes)),
     ("talk", |bytes| every(&["line", "meta", "zendesk", "intercom", "twilio", "amazon-connect"], bytes)),
-    ("mail", |bytes| every(&["sendgrid", "ses"], bytes)),
+    ("mail", |bytes| {
+        every(&["sendgrid", "ses"], bytes);
+        signed(bytes);
+    }),
     ("sales", |bytes| every(&["hubspot", "zoom", "salesforce-cdc"], bytes)),
     ("generic", |bytes| every(&["webhook", "cloudevents", "debezium"], bytes)),
     ("files", files),
@@ -25,6 +28,7 @@ pub const FAMILIES: [Family; 8] = [
 
 thread_local! {
     static SOURCES: Vec<(&'static Sample, Source)> = SAMPLES.iter().map(|sample| (sample, sample.source())).collect();
+    static SIGNED: Source = of_sns();
     static POLICY: (Policy, DeploymentKey) = (Policy::recommended(), DeploymentKey::derive(b"fuzz"));
 }
 
@@ -44,7 +48,27 @@ fn every(presets: &[&str], bytes: &[u8]) {
                 Record { position, key: Some(bytes), value: Some(bytes), headers: &[], received_at: received() };
             check(&source.take_record(&record));
             check(&source.take_item(bytes, received()));
+            check(&source.take_whole(bytes, &String::from_utf8_lossy(bytes), received()));
         }
+    });
+}
+
+/// A source that takes what SNS signed, by a certificate of the tests.
+fn of_sns() -> Source {
+    let settings = r#"{"name":"s","preset":"ses","signature":{"sns":{"topics":["arn:aws:sns:ap-northeast-1:123456789012:mail"]}}}"#;
+    let certificate = include_str!("../../../crates/channels/tests/fixtures/sns/signing.pem");
+    let secrets = Secrets { key: None, signing: vec![Secret::new(certificate)] };
+    Source::new(serde_json::from_str(settings).expect("settings"), None, secrets).expect("a source")
+}
+
+/// As a message that SNS may have signed.
+fn signed(body: &[u8]) {
+    SIGNED.with(|source| {
+        let request = Request { method: "POST", path: "", query: "", headers: &[], body, received_at: received() };
+        let outcome = source.take(&request);
+        assert!(matches!(outcome.answer.status, 200 | 401), "{}", outcome.answer.status);
+        assert!(outcome.proven || outcome.taken.touchpoints.is_empty(), "nobody signed it");
+        check(&outcome.taken);
     });
 }
 

@@ -168,6 +168,33 @@ fn what_was_set_aside_is_taken_again_once_however_often() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_payload_that_was_set_aside_whole_is_taken_again_with_the_headers_it_came_with() -> Result<()> {
+    let up = Up::start()?;
+    let order = r#"{"id":6001,"email":"retry@mail-box.jp","created_at":"2026-04-02T20:00:00+09:00","currency":"JPY","total_price":"24000"}"#;
+    // Cut off on its way: it is no JSON, and set aside whole. An operator mends the bytes by what the shop has.
+    let cut = &order[..order.len() - 1];
+    let url = format!("{}/in/shop", up.url);
+    let post = up.agent.post(url).header("x-shopify-topic", "orders/create").header("x-shopify-event-id", "ev-9");
+    ensure!(post.send(cut)?.status() == 200, "it is taken, and set aside");
+    let (_, listed) = up.musubi(&["quarantine", "list", "--reason", "invalid-json", "--format", "json"])?;
+    let record: Value = serde_json::from_str(listed.lines().next().context("one was set aside")?)?;
+    let headers = json!({ "x-shopify-topic": "orders/create", "x-shopify-event-id": "ev-9" });
+    ensure!(record["value"]["envelope"]["headers"] == headers, "{record}");
+    let mended = json!({ "source": "shop", "reason": "invalid-json", "original": order, "envelope": record["value"]["envelope"] });
+    up.post("/v1/quarantine", &mended)?;
+    for _ in 0..2 {
+        let (code, said) = up.musubi(&["quarantine", "retry", "--config", "musubi.toml", "--source", "shop"])?;
+        // The one that was cut off still cannot be read.
+        ensure!(code == Some(1) && said.contains("taken as a touchpoint: 1 accepted"), "{said}");
+    }
+    up.settle()?;
+    let profile = up.get("/v1/profiles/email/retry@mail-box.jp")?;
+    let recent = profile["recent"].as_array().or_else(|| profile["recent_touchpoints"].as_array());
+    ensure!(recent.is_some_and(|all| all.len() == 1 && all[0]["type"] == json!("order_completed")), "{profile}");
+    Ok(())
+}
+
 /// The SHA-256 of hana@mail-box.jp.
 const HASH: &str = "417f75b01ad43146013acca09a265d04328300750158fba18b22bfe60130da02";
 

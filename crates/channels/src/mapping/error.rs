@@ -98,7 +98,7 @@ fn wanted_found(wanted: &str, part: &str) -> String {
 }
 
 /// Where a piece of a text stands in it. What is no piece of it stands nowhere.
-fn place_of(code: &str, part: &str) -> Option<(usize, usize)> {
+pub(super) fn place_of(code: &str, part: &str) -> Option<(usize, usize)> {
     let start = (part.as_ptr() as usize).checked_sub(code.as_ptr() as usize)?;
     let before = code.get(..start)?;
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);

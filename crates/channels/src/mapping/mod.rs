@@ -8,6 +8,7 @@
 mod check;
 mod error;
 mod natives;
+mod place;
 mod shape;
 
 use jaq_core::data::JustLut;
@@ -17,7 +18,7 @@ use jaq_core::load::{self, Arena, File, Loader};
 use jaq_core::{Compiler, Ctx, Vars};
 use jaq_json::Val;
 
-use crate::json::as_text;
+use crate::json::{as_text, field};
 pub use error::Error;
 
 /// What the prelude's filters do, for those who call them from Rust.
@@ -44,6 +45,13 @@ const COMMON_ITEMS: &str = r#".body | if type == "array" then .[] else . end"#;
 pub(crate) struct Mapping {
     items: Filter,
     touchpoints: Filter,
+    placed: Option<Placed>,
+}
+
+/// The same filters, which tell where in the mapping's text they fail. They are asked where the others have failed.
+struct Placed {
+    items: Filter,
+    touchpoints: Filter,
 }
 
 const _: () = {
@@ -68,18 +76,51 @@ impl Mapping {
         }
         let items = if names.iter().any(|defined| defined == "items") { "items" } else { COMMON_ITEMS };
         let program = |main: &str| compile(name, &format!("{code}\n{main}"));
-        Ok(Self { items: program(items)?, touchpoints: program("touchpoints")? })
+        Ok(Self { items: program(items)?, touchpoints: program("touchpoints")?, placed: None })
+    }
+
+    /// The same mapping, which tells beside what is wrong where in its text that is. It takes longer.
+    pub(crate) fn compile_to_try(name: &str, code: &str) -> Result<Self, Error> {
+        let plain = Self::compile(name, code)?;
+        // It is read a second time, so there is nothing left to be wrong with it.
+        let gone = || Error::whole(name, "does not load".into());
+        let tokens = Lexer::new(code).lex().map_err(|_| gone())?;
+        let definitions = Parser::new(&tokens).parse(|parser| parser.defs()).map_err(|_| gone())?;
+        let places = place::Places::of(code, &tokens);
+        let told = load::parse(place::FILTERS, |parser| parser.defs()).expect("its two filters parse");
+        let known: Vec<Definition<'static>> = library().chain(told).collect();
+        let mut known: Vec<Definition<'_>> = known;
+        known.extend(places.put_into(&definitions));
+        let program = |main: &'static str| compile_with(name, main, known.clone());
+        let items = if definitions.iter().any(|defined| defined.name == "items") { "items" } else { COMMON_ITEMS };
+        let placed = Placed { items: program(items)?, touchpoints: program("touchpoints")? };
+        Ok(Self { placed: Some(placed), ..plain })
     }
 
     /// The items of a payload, each or what jq says is wrong.
     pub(crate) fn items(&self, payload: Val, globals: &Globals) -> impl Iterator<Item = Result<Val, String>> {
-        run(&self.items, payload, globals)
+        located(&self.items, self.placed.as_ref().map(|placed| &placed.items), payload, globals)
     }
 
     /// What an item becomes.
     pub(crate) fn touchpoints(&self, item: Val, globals: &Globals) -> impl Iterator<Item = Result<Val, String>> {
-        run(&self.touchpoints, item, globals)
+        located(&self.touchpoints, self.placed.as_ref().map(|placed| &placed.touchpoints), item, globals)
     }
+}
+
+/// What a filter gives; where it fails and there is one that tells places, with the place.
+fn located<'a>(
+    filter: &'a Filter,
+    placed: Option<&'a Filter>,
+    input: Val,
+    globals: &Globals,
+) -> impl Iterator<Item = Result<Val, String>> + use<'a> {
+    let again = placed.map(|placed| (placed, input.clone(), globals.clone()));
+    let place = move |told: String| {
+        let (placed, input, globals) = again.as_ref()?;
+        run(placed, input.clone(), globals).find_map(Result::err).filter(|placed| placed.ends_with(&told))
+    };
+    run(filter, input, globals).map(move |result| result.map_err(|told| place(told.clone()).unwrap_or(told)))
 }
 
 fn run<'a>(filter: &'a Filter, input: Val, globals: &Globals) -> impl Iterator<Item = Result<Val, String>> + use<'a> {
@@ -89,10 +130,17 @@ fn run<'a>(filter: &'a Filter, input: Val, globals: &Globals) -> impl Iterator<I
 }
 
 fn message(thrown: jaq_core::Exn<'_, Val>) -> String {
-    const SHOWN: usize = 300;
     let Ok(error) = thrown.get_err() else { return "wanted no break out of the mapping".into() };
-    let told = error.into_val();
-    as_text(&told).unwrap_or_else(|| told.to_string().into()).chars().take(SHOWN).collect()
+    let thrown = error.into_val();
+    if let (Some(place), Some(told)) = (field(&thrown, "musubi at").and_then(as_text), field(&thrown, "told")) {
+        return format!("{place}: {}", shown(told));
+    }
+    shown(&thrown)
+}
+
+fn shown(told: &Val) -> String {
+    const SHOWN: usize = 300;
+    as_text(told).unwrap_or_else(|| told.to_string().into()).chars().take(SHOWN).collect()
 }
 
 /// The names that a mapping defines, after a look at what it may not do.
@@ -110,8 +158,13 @@ fn definitions(name: &str, code: &str) -> Result<Vec<String>, Error> {
 }
 
 fn compile(name: &str, program: &str) -> Result<Filter, Error> {
+    let known: Vec<Definition<'static>> = library().collect();
+    compile_with(name, program, known)
+}
+
+fn compile_with<'s>(name: &str, program: &'s str, library: Vec<Definition<'s>>) -> Result<Filter, Error> {
     let arena = Arena::default();
-    let modules = Loader::new(library())
+    let modules = Loader::new(library)
         .load(&arena, File { code: program, path: () })
         .map_err(|errors| first(errors, |error| Error::of_load(name, program, error), name))?;
     Compiler::default()

@@ -111,6 +111,47 @@ fn a_mapping_that_need_not_end_is_refused() {
 }
 
 #[test]
+fn whoever_tries_a_mapping_is_told_where_it_fails_when_it_runs() {
+    let code = r#"# A comment counts as a line.
+def items: .body.items[];
+def price: .price | tonumber;
+def touchpoints:
+  (try (.note | fromjson) catch "no note: \(. | length > 0)") as $note
+  | {
+      event_id: .id,
+      type: "t",
+      occurred_at: at(.day),
+      properties: {price: price, tax: (.tax + 1), of: .a.b, note: $note}
+    };"#;
+    let mapping = Mapping::compile_to_try("mine.jq", code).expect("it compiles");
+    let globals = globals();
+    let told = |item: &str| {
+        let results = mapping.touchpoints(read(item.as_bytes()).expect("JSON"), &globals);
+        let told: Vec<String> = results.map(|result| result.map_or_else(|told| told, |_| "taken".into())).collect();
+        told.join(" | ")
+    };
+    let good = r#"{"id":"e","day":"2026-04-01","price":"5","tax":1,"a":{"b":2},"note":"{"}"#;
+    assert_eq!(told(good), "taken");
+    expect!["line 9, column 20: wanted an instant, found `\"gestern\"`"]
+        .assert_eq(&told(&good.replace("2026-04-01", "gestern")));
+    assert!(told(&good.replace("\"5\"", "\"five\"")).starts_with("line 3, column 21: "), "in a definition of its own");
+    assert!(told(&good.replace("\"tax\":1", "\"tax\":\"x\"")).starts_with("line 10, column 4"), "arithmetic");
+    assert!(told(&good.replace("{\"b\":2}", "7")).starts_with("line 10, column 5"), "a field of what has none");
+    let payload = read(br#"{"body":{"items":7}}"#).expect("JSON");
+    let told: Vec<_> = mapping.items(payload, &globals).map(|item| item.err().unwrap_or_default()).collect();
+    assert!(told[0].starts_with("line 2, column 1"), "{told:?}");
+}
+
+#[test]
+fn a_mapping_that_tells_its_places_gives_what_it_gives_without() {
+    for sample in crate::samples::SAMPLES {
+        let preset = crate::preset(sample.preset).expect("a preset");
+        let source = crate::Source::to_try(sample.source().settings().clone(), None).expect("a source");
+        assert_eq!(sample.take(&source).taken, sample.take(&sample.source()).taken, "{}", preset.name);
+    }
+}
+
+#[test]
 fn numbers_without_end_are_refused_when_they_come() {
     assert_eq!(mapped("[range(3)]", "0"), "[0,1,2]");
     expect!["error: `range` gives at most 65536 numbers in a mapping"]

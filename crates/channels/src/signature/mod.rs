@@ -2,6 +2,7 @@
 //! where the vendor signs a time.
 
 mod primitive;
+pub(crate) mod sns;
 mod vendor;
 
 use musubi_core::time::Timestamp;
@@ -40,8 +41,19 @@ pub enum Scheme {
     Intercom,
     /// Slack: `X-Slack-Signature`, and whoever took its form.
     Slack,
+    /// Amazon SNS: RSA, in the body itself, by a certificate that is fetched from SNS or stands in `secret`.
+    Sns(Topics),
     /// An HMAC of the body in a header, for senders that are not listed.
     Hmac(Plain),
+}
+
+/// The topics of Amazon SNS that a source takes from. The signature says only that it comes from SNS, where anybody can
+/// have a topic.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Topics {
+    /// Their ARNs.
+    pub topics: Vec<String>,
 }
 
 /// An HMAC of the raw body, in a header.
@@ -88,6 +100,11 @@ impl Scheme {
     pub(crate) const fn needs_url(&self) -> bool {
         matches!(self, Self::Square | Self::Twilio | Self::Hubspot)
     }
+
+    /// Whether it cannot be checked without a secret of the settings. SNS tells where its certificate is.
+    pub(crate) const fn needs_secret(&self) -> bool {
+        !matches!(self, Self::None | Self::Sns(_))
+    }
 }
 
 /// What a request is checked against.
@@ -109,6 +126,15 @@ pub(crate) struct Unsigned {
 impl Unsigned {
     fn missing(header: &str) -> Self {
         Self { reason: "missing-signature", detail: format!("wanted the header `{header}`, found none") }
+    }
+
+    fn lacking(field: &str) -> Self {
+        Self { reason: "missing-signature", detail: format!("wanted `{field}` in a message of SNS, found none") }
+    }
+
+    /// Any other reason not to believe it, which is told like a wrong signature.
+    pub(crate) fn because(detail: impl Into<String>) -> Self {
+        Self { reason: "bad-signature", detail: detail.into() }
     }
 
     fn bad() -> Self {

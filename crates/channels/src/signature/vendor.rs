@@ -30,6 +30,7 @@ pub(super) fn check(scheme: &Scheme, secret: &Secret, check: &Check<'_>) -> Chec
         Scheme::Slack => versioned(key, check, "x-slack-signature", "x-slack-request-timestamp"),
         Scheme::Meta => body(check, key, "x-hub-signature-256", Hash::Sha256, Encoding::Hex, "sha256="),
         Scheme::Intercom => body(check, key, "x-hub-signature", Hash::Sha1, Encoding::Hex, "sha1="),
+        Scheme::Sns(topics) => super::sns::check(topics, secret, check),
         Scheme::Hmac(Plain { header, prefix, hash, encoding }) => body(check, key, header, *hash, *encoding, prefix),
     }
 }

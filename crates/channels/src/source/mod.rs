@@ -15,20 +15,22 @@ use musubi_schema::Parser;
 use crate::body::{self, Fault};
 use crate::files::Line;
 use crate::handshake::{self, Within};
-use crate::json::{self, as_text, field, text};
+use crate::json::{self, as_text, field};
 use crate::mapping::{Globals, Mapping};
 use crate::native::{Native, native};
 use crate::preset::{Preset, Reply};
 use crate::request::{Answer, Outcome, Request, SetAside, Taken};
 use crate::secret::Secret;
 use crate::settings::{Error, OnBadKey, Settings};
-use crate::signature::{self, Check, Scheme};
-use crate::{auth, form, spelling, time};
+use crate::signature::{self, Check, Scheme, sns};
+use crate::{auth, spelling, time};
 
 mod answer;
+mod around;
 mod seen;
 
 use answer::{receipt, success};
+use around::{Around, Keeping};
 use seen::seen;
 
 /// The most items of a payload, and the most touchpoints of an item. Segment's clients send 2,500 at most.
@@ -63,6 +65,9 @@ pub struct Source {
     window: u64,
     /// The settings as mappings see them, `$source`.
     seen: Val,
+    keeping: Keeping,
+    /// Certificates of SNS that were fetched.
+    certificates: sns::Known,
 }
 
 /// A record of a Kafka topic, or of anything else that has keys and values.
@@ -99,6 +104,25 @@ impl Source {
     /// # Errors
     /// [`Error`], where a setting cannot stand or the mapping does not compile.
     pub fn new(settings: Settings, mapping: Option<&str>, secrets: Secrets) -> Result<Self, Error> {
+        Self::made(settings, mapping, secrets, Mapping::compile)
+    }
+
+    /// The same without a door, whose mapping tells where in its text it fails: for whoever writes one. It is slower.
+    ///
+    /// # Errors
+    /// As for [`Source::new`].
+    pub fn to_try(settings: Settings, mapping: Option<&str>) -> Result<Self, Error> {
+        let settings =
+            Settings { open: true, key: None, secret: Vec::new(), signature: Some(Scheme::None), ..settings };
+        Self::made(settings, mapping, Secrets::default(), Mapping::compile_to_try)
+    }
+
+    fn made(
+        settings: Settings,
+        mapping: Option<&str>,
+        secrets: Secrets,
+        compile: fn(&str, &str) -> Result<Mapping, crate::MappingError>,
+    ) -> Result<Self, Error> {
         let fault = |key, wanted, found: &str| Error::Setting {
             source_name: settings.name.clone(),
             key,
@@ -118,8 +142,16 @@ impl Source {
         } else {
             scheme
         };
-        if scheme != Scheme::None && secrets.signing.iter().all(Secret::is_empty) {
+        if scheme.needs_secret() && secrets.signing.iter().all(Secret::is_empty) {
             return Err(Error::Lacking { source_name: settings.name.clone(), key: "secret" });
+        }
+        if let Scheme::Sns(topics) = &scheme {
+            if topics.topics.is_empty() {
+                return Err(fault("signature.sns.topics", "the ARN of a topic", ""));
+            }
+            if !secrets.signing.iter().all(|secret| sns::is_certificate(secret.bytes())) {
+                return Err(fault("secret", "certificates of SNS in PEM", "something else"));
+            }
         }
         if scheme.needs_url() && settings.public_url.is_none() {
             return Err(Error::Lacking { source_name: settings.name.clone(), key: "public_url" });
@@ -138,11 +170,13 @@ impl Source {
         let window =
             window.ok_or_else(|| fault("replay_window", "a duration such as `5m`", &settings.replay_window))?;
         let code = mapping.unwrap_or(preset.mapping);
+        let keeping = Keeping::new(code, settings.key_header.as_deref());
         let native = if mapping.is_none() { native(preset.name) } else { None };
-        let mapping = Mapping::compile(path.as_deref().unwrap_or(preset.name), code)
+        let mapping = compile(path.as_deref().unwrap_or(preset.name), code)
             .map_err(|error| Error::Mapping { source_name: settings.name.clone(), error })?;
         let seen = seen(&settings, preset);
-        Ok(Self { settings, secrets, preset, mapping, native, scheme, region, window, seen })
+        let certificates = sns::Known::default();
+        Ok(Self { settings, secrets, preset, mapping, native, scheme, region, window, seen, keeping, certificates })
     }
 
     /// The settings.
@@ -179,48 +213,36 @@ impl Source {
 
     /// Takes a record of a topic in.
     pub fn take_record(&self, record: &Record<'_>) -> Taken {
-        let original = record.value.unwrap_or_default();
-        let value = match body::read(original, self.preset.form) {
-            Ok(value) => value,
-            Err(fault) => return self.only(self.aside_whole(reason(&fault), told(&fault), original)),
-        };
-        let headers = record.headers.iter().map(|(name, value)| (*name, text(&String::from_utf8_lossy(value))));
-        let key =
-            record.key.map_or(Val::Null, |key| json::read(key).unwrap_or_else(|_| text(&String::from_utf8_lossy(key))));
-        let (topic, partition, offset) = record.position;
-        let position = json::object([
-            ("topic", text(topic)),
-            ("partition", Val::Num(jaq_json::Num::from_integral(partition))),
-            ("offset", Val::Num(jaq_json::Num::from_integral(offset))),
-        ]);
-        let payload = json::object([
-            ("body", value),
-            ("key", key),
-            ("headers", lower(headers)),
-            ("query", Val::obj(Map::default())),
-            ("path", text("")),
-            ("record", position),
-        ]);
-        self.take_payload(payload, record.received_at, original)
+        let whole = Whole { original: record.value.unwrap_or_default(), around: Around::Record(record) };
+        match body::read(whole.original, self.preset.form) {
+            Ok(value) => self.take_payload(value, record.received_at, &whole),
+            Err(fault) => self.only(self.aside_whole(reason(&fault), told(&fault), &whole)),
+        }
     }
 
     /// Takes a row of a file in.
     pub fn take_row(&self, row: &Row<'_>) -> Taken {
-        let original = row.line.json.as_slice();
+        let whole = Whole { original: row.line.json.as_slice(), around: Around::Row(row) };
         if let Some((reason, detail)) = &row.line.fault {
-            return self.only(self.aside_whole(reason, detail.clone(), original));
+            return self.only(self.aside_whole(reason, detail.clone(), &whole));
         }
-        let body = match json::read(original) {
-            Ok(body) => body,
-            Err(error) => return self.only(self.aside_whole("invalid-json", error.to_string(), original)),
-        };
-        let file = json::object([
-            ("name", text(row.file)),
-            ("sha256", text(row.sha256)),
-            ("row", Val::Num(jaq_json::Num::from_integral(row.line.number))),
-        ]);
-        let payload = json::object([("body", body), ("file", file)]);
-        self.take_payload(payload, row.received_at, original)
+        match json::read(whole.original) {
+            Ok(body) => self.take_payload(body, row.received_at, &whole),
+            Err(error) => self.only(self.aside_whole("invalid-json", error.to_string(), &whole)),
+        }
+    }
+
+    /// Takes a payload again that was set aside whole, as [`SetAside::original`] and [`SetAside::envelope`] have it. No
+    /// signature and no key is asked for.
+    pub fn take_whole(&self, original: &[u8], envelope: &str, received_at: Timestamp) -> Taken {
+        let kept = json::read(envelope.as_bytes()).unwrap_or(Val::Null);
+        let whole = Whole { original, around: Around::Kept(&kept) };
+        let body =
+            body::unpack(original, self.settings.max_body).and_then(|unpacked| body::read(&unpacked, self.preset.form));
+        match body {
+            Ok(body) => self.take_payload(body, received_at, &whole),
+            Err(fault) => self.only(self.aside_whole(reason(&fault), told(&fault), &whole)),
+        }
     }
 
     /// Takes an item again that was set aside, as [`SetAside::original`] has it.
@@ -231,7 +253,10 @@ impl Source {
                 self.map(value, 0, &self.globals(received_at), received_at, &mut taken);
                 taken
             }
-            Err(error) => self.only(self.aside_whole("invalid-json", error.to_string(), item)),
+            Err(error) => {
+                let whole = Whole { original: item, around: Around::Kept(&Val::Null) };
+                self.only(self.aside_whole("invalid-json", error.to_string(), &whole))
+            }
         }
     }
 
@@ -245,13 +270,36 @@ impl Source {
         (self.preset.reply == Reply::Receipt).then(|| receipt(taken))
     }
 
+    /// The address of the certificate that has to be fetched and [learnt](Self::learn) before the signature of this request
+    /// can be checked: of SNS, where the settings name none in `secret`.
+    pub fn wants_certificate(&self, request: &Request<'_>) -> Option<String> {
+        let fetches = matches!(self.scheme, Scheme::Sns(_)) && self.secrets.signing.is_empty();
+        let address = fetches.then(|| sns::certificate_of(request.body)).flatten()?;
+        self.certificates.get(&address).is_none().then_some(address)
+    }
+
+    /// Learns the certificate that was fetched from an address that [`Self::wants_certificate`] gave. Whether it is one.
+    pub fn learn(&self, address: &str, pem: &str) -> bool {
+        let is_one = sns::is_certificate(pem.as_bytes());
+        if is_one {
+            self.certificates.put(address, Secret::new(pem));
+        }
+        is_one
+    }
+
     fn check_signature(&self, request: &Request<'_>) -> Result<(), signature::Unsigned> {
         let mut url = self.settings.public_url.clone().unwrap_or_default();
         if !request.query.is_empty() {
             url.push('?');
             url.push_str(request.query);
         }
-        signature::check(&self.scheme, &self.secrets.signing, &Check { request, url: &url, window: self.window })
+        let check = Check { request, url: &url, window: self.window };
+        if matches!(self.scheme, Scheme::Sns(_)) && self.secrets.signing.is_empty() {
+            let fetched = sns::certificate_of(request.body).and_then(|address| self.certificates.get(&address));
+            let fetched = fetched.ok_or_else(|| signature::Unsigned::because(sns::NO_ADDRESS))?;
+            return signature::check(&self.scheme, &[fetched], &check);
+        }
+        signature::check(&self.scheme, &self.secrets.signing, &check)
     }
 
     fn has_key(&self, request: &Request<'_>, body: Option<&Val>) -> bool {
@@ -277,32 +325,26 @@ impl Source {
             Within::Confirm(url) => return Outcome { confirm: Some(url), ..Outcome::of(Answer::json(200, "{}")) },
             Within::Suspicious(detail) => return self.refuse(403, "suspicious-handshake", detail.into(), request),
         }
-        let payload = json::object([
-            ("body", body),
-            ("headers", lower(request.headers.iter().map(|(name, value)| (*name, text(value))))),
-            ("query", form::parse(request.query)),
-            ("path", text(request.path)),
-            ("method", text(request.method)),
-        ]);
-        let taken = self.take_payload(payload, request.received_at, request.body);
+        let taken = self.take_payload(body, request.received_at, &Whole::of(request));
         let answer = self.answer(request, &taken);
         Outcome { taken, ..Outcome::of(answer) }
     }
 
     /// Cuts a payload into items and maps each.
-    fn take_payload(&self, payload: Val, received_at: Timestamp, original: &[u8]) -> Taken {
+    fn take_payload(&self, body: Val, received_at: Timestamp, whole: &Whole<'_>) -> Taken {
         let globals = self.globals(received_at);
         let mut taken = Taken::default();
+        let payload = whole.around.payload(body);
         for (place, item) in self.mapping.items(payload, &globals).enumerate() {
             if place == MOST_ITEMS {
                 let detail = format!("wanted at most {MOST_ITEMS} items, found more; those before are taken");
-                taken.set_aside.push(self.aside_whole("too-many-items", detail, original));
+                taken.set_aside.push(self.aside_whole("too-many-items", detail, whole));
                 break;
             }
             match item {
                 Ok(item) => self.map(item, place, &globals, received_at, &mut taken),
                 Err(told) => {
-                    taken.set_aside.push(self.aside_whole("unmappable", format!("items: {told}"), original));
+                    taken.set_aside.push(self.aside_whole("unmappable", format!("items: {told}"), whole));
                     break;
                 }
             }
@@ -348,6 +390,7 @@ impl Source {
                 detail,
                 original: bytes_of(&item),
                 item: Some(place),
+                envelope: None,
             });
         }
     }
@@ -423,14 +466,14 @@ impl Source {
         let body = format!(r#"{{"error":"{reason}"}}"#);
         let answer =
             if status == 200 { success(self.preset.reply, request.method) } else { Answer::json(status, body) };
-        let taken = self.only(self.aside_whole(reason, detail, request.body));
+        let taken = self.only(self.aside_whole(reason, detail, &Whole::of(request)));
         Outcome { taken, proven: false, ..Outcome::of(answer) }
     }
 
     /// What cannot be read comes no better the next time: it is set aside, and the sender told that it was taken, so that
     /// it neither repeats it nor gives the address up. Only what is too large is refused, which SDKs cut in half.
     fn unreadable(&self, fault: Fault, request: &Request<'_>) -> Outcome {
-        let taken = self.only(self.aside_whole(reason(&fault), told(&fault), request.body));
+        let taken = self.only(self.aside_whole(reason(&fault), told(&fault), &Whole::of(request)));
         let answer = match fault {
             Fault::TooLarge => Answer::json(413, r#"{"error":"too-large"}"#),
             Fault::BadGzip(_) | Fault::BadJson(_) => self.answer(request, &taken),
@@ -442,13 +485,26 @@ impl Source {
         Taken { touchpoints: Vec::new(), set_aside: vec![aside] }
     }
 
-    fn aside_whole(&self, reason: &'static str, detail: String, original: &[u8]) -> SetAside {
+    fn aside_whole(&self, reason: &'static str, detail: String, whole: &Whole<'_>) -> SetAside {
         let source = self.settings.name.clone();
-        SetAside { source, event_id: None, reason: reason.into(), detail, original: original.to_vec(), item: None }
+        let (original, envelope) = (whole.original.to_vec(), whole.around.kept(&self.keeping));
+        SetAside { source, event_id: None, reason: reason.into(), detail, original, item: None, envelope }
     }
 
     fn answer(&self, request: &Request<'_>, taken: &Taken) -> Answer {
         if self.preset.reply == Reply::Receipt { receipt(taken) } else { success(self.preset.reply, request.method) }
+    }
+}
+
+/// A payload as it came.
+struct Whole<'a> {
+    original: &'a [u8],
+    around: Around<'a>,
+}
+
+impl<'a> Whole<'a> {
+    fn of(request: &'a Request<'a>) -> Self {
+        Self { original: request.body, around: Around::Request(request) }
     }
 }
 
@@ -496,9 +552,4 @@ fn told(fault: &Fault) -> String {
         Fault::TooLarge => "wanted at most `max_body` bytes, unpacked".into(),
         Fault::BadGzip(told) | Fault::BadJson(told) => told.clone(),
     }
-}
-
-/// Headers as an object, their names in lower case.
-fn lower<'a>(headers: impl Iterator<Item = (&'a str, Val)>) -> Val {
-    Val::obj(headers.map(|(name, value)| (text(&name.to_ascii_lowercase()), value)).collect())
 }

@@ -37,7 +37,7 @@ fn open(settings: &Settings) -> Source {
 #[test]
 fn every_source_of_the_guide_stands_and_asks_for_its_key_or_signature() {
     let all = sources();
-    assert_eq!(all.len(), 7, "one for each tier, and more");
+    assert_eq!(all.len(), 8, "one for each tier, and more");
     for settings in all.into_iter().filter(|settings| settings.preset.as_deref() != Some("csv")) {
         let name = settings.name.clone();
         let outcome = post(&ready(settings), "", &[], b"{}");

@@ -6,5 +6,6 @@ mod door;
 mod guide;
 mod hostile;
 mod records;
+mod sns;
 mod talk;
 mod web;

@@ -127,9 +127,12 @@ fn a_seminar_and_a_call_name_who_came() {
         webinar webinar_attended webinar.participant_joined:u==:pu:1775008900678 2026-04-01T02:00:00Z
           ids email:a@shop.jp zoom_registrant_id:123:r1
           properties {"webinar_id":"123"}
-        phone call_received c-2:2026-04-01T02:10:00Z 2026-04-01T02:00:00Z
+        phone call_received c-2 2026-04-01T02:00:00Z
+          ids phone:+819012345678 connect_contact_id:c-1
+          properties {"contact_id":"c-2","queue":"returns"}
+        phone contact_recorded c-2:2026-04-01T02:10:00Z 2026-04-01T02:10:00Z
           ids phone:+819012345678 connect_contact_id:c-1 loyalty_card:4901234567894
-          properties {"attributes":{"member_no":"4901234567894"},"contact_id":"c-2","queue":"returns"}
+          properties {"attributes":{"member_no":"4901234567894"},"contact_id":"c-2"}
     "#]]
     .assert_eq(&told);
 }

@@ -53,6 +53,26 @@ fn a_single_call_is_known_by_its_path_and_rudder_by_its_header() {
 }
 
 #[test]
+fn what_is_null_or_empty_is_absent_and_a_number_is_its_digits() {
+    let body = r#"{"batch":[
+      {"type":"track","event":"x","messageId":"m1","userId":"u-1","anonymousId":null},
+      {"type":"track","event":"x","messageId":"m2","userId":"","anonymousId":"a-1"},
+      {"type":"track","event":"x","messageId":"m3","userId":999,"anonymousId":null,"traits":null,"properties":null,"context":null},
+      {"type":"track","event":"x","messageId":"m4","userId":null,"anonymousId":""}]}"#;
+    expect![[r#"
+        web x m1 2026-04-01T03:00:00Z
+          ids user_id:u-1
+        web x m2 2026-04-01T03:00:00Z
+          ids anonymous_id:a-1
+        web x m3 2026-04-01T03:00:00Z
+          ids user_id:999
+        web x m4 2026-04-01T03:00:00Z
+          ids 
+    "#]]
+    .assert_eq(&of(SEGMENT, "/v1/batch", &[], body));
+}
+
+#[test]
 fn a_link_does_not_sign_anybody_in() {
     let body = r#"{"type":"identify","messageId":"m","userId":"u-qs","anonymousId":"a-1","traits":{"email":"qs@shop.jp"},
       "context":{"page":{"search":"?ajs_uid=u-qs&ajs_trait_email=qs%40shop.jp"}}}"#;

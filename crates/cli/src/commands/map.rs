@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use musubi_channels::files::{Line, Rows, digest};
-use musubi_channels::{Outcome, PRESETS, Record, Request, Row, Scheme, Settings, Source, Taken, preset};
+use musubi_channels::{Outcome, PRESETS, Record, Request, Row, Settings, Source, Taken, preset};
 use musubi_core::time::Timestamp;
 use musubi_schema::render_touchpoint;
 use serde_json::{Value, json};
@@ -30,8 +30,9 @@ enum Command {
         /// The preset.
         preset: String,
     },
-    /// Show the touchpoints that a payload becomes, or what is wrong with it and where; exit with 1 where anything is
-    /// set aside. No key and no signature is asked for, and nothing is kept.
+    /// Show the touchpoints that a payload becomes, or what is wrong with it and where: the item of the payload, and line
+    /// and column of the mapping. Exit with 1 where anything is set aside. No key and no signature is asked for, and
+    /// nothing is kept.
     Try(Box<Try>),
 }
 
@@ -163,9 +164,11 @@ impl Try {
             (None, None) => return Err(anyhow!("wanted `--source` or `--preset`")),
         };
         let mapping = self.mapping.clone().or_else(|| settings.mapping.clone());
-        let settings =
-            Settings { open: true, key: None, secret: Vec::new(), signature: Some(Scheme::None), mapping, ..settings };
-        Ok(musubi_serve::open_source(settings)?)
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path).with_context(|| format!("cannot read the mapping `{}`", path.display()))
+        };
+        let text = mapping.as_ref().map(read).transpose()?;
+        Ok(Source::to_try(Settings { mapping, ..settings }, text.as_deref())?)
     }
 
     fn configured(&self, name: &str) -> Result<Settings> {

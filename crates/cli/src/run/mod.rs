@@ -171,6 +171,7 @@ impl Run {
                 file: Some(&batch.file),
                 line: Some(line),
                 original,
+                envelope: None,
             })?;
         }
         let mut inputs = std::mem::take(&mut batch.inputs).into_iter();
@@ -219,6 +220,7 @@ impl Run {
                         file: Some(&batch.file),
                         line: Some(line),
                         original,
+                        envelope: None,
                     })?;
                 }
             }

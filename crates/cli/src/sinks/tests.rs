@@ -72,6 +72,7 @@ const REFUSED: Quarantined<'_> = Quarantined {
     file: Some("a.ndjson"),
     line: Some(9),
     original: b"\xff{",
+    envelope: None,
 };
 
 /// Every record of the samples: each kind once, or twice where there are two sorts of it.

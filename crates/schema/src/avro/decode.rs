@@ -130,6 +130,11 @@ pub fn to_json_with(topic: Topic, bytes: &[u8], writers: &Writers, out: &mut Vec
     Ok(())
 }
 
+/// Whether a text is a JSON object on one line.
+fn is_object(text: &str) -> bool {
+    text.starts_with('{') && !text.contains('\n') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
 /// Appends JSON as it stands, once it is known to be JSON.
 fn copy(text: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
     let text = text.trim_ascii();
@@ -233,6 +238,7 @@ struct QuarantinedWire {
     line: Option<i64>,
     #[serde(with = "apache_avro::serde::bytes")]
     original: Vec<u8>,
+    envelope: Option<String>,
 }
 
 impl QuarantinedWire {
@@ -245,6 +251,7 @@ impl QuarantinedWire {
             file: self.file.as_deref(),
             line: self.line.and_then(|line| u64::try_from(line).ok()),
             original: &self.original,
+            envelope: self.envelope.as_deref().filter(|text| is_object(text)),
         }
     }
 }
@@ -279,7 +286,7 @@ pub(crate) enum Shown {
 
 pub(crate) fn shown(field: &str) -> Shown {
     match field {
-        "traits" | "computed" | "properties" | "before" | "after" => Shown::Json,
+        "traits" | "computed" | "properties" | "before" | "after" | "envelope" => Shown::Json,
         "shared" | "households" | "accounts" => Shown::IfAny,
         _ => Shown::Value,
     }

@@ -68,6 +68,7 @@ fn a_kept_version_is_the_one_that_was_kept() {
         identity-map.1 592e247598a01da5 e7980a0a3ab72e91
         redirects.1 0d67728fe5d0feb2 aca8538e6665b198
         quarantine.1 a508f8c0bf0024c8 39859ae81dd2d860
+        quarantine.2 8894e05d65e1aef3 8f335a109e45f4ee
         profile-identifiers.1 8886769897d70f47 eaa39240f7a904a1
         profile-traits.1 115d5ea338850dc7 a7ef11820da03791
     "#]]

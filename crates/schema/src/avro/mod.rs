@@ -105,6 +105,7 @@ const VERSIONS: &[(Topic, u32, &str)] = &[
     (Topic::IdentityMap, 1, include_str!("../../../../schemas/history/identity-map.1.avsc")),
     (Topic::Redirects, 1, include_str!("../../../../schemas/history/redirects.1.avsc")),
     (Topic::Quarantine, 1, include_str!("../../../../schemas/history/quarantine.1.avsc")),
+    (Topic::Quarantine, 2, include_str!("../../../../schemas/history/quarantine.2.avsc")),
     (Topic::ProfileIdentifiers, 1, include_str!("../../../../schemas/history/profile-identifiers.1.avsc")),
     (Topic::ProfileTraits, 1, include_str!("../../../../schemas/history/profile-traits.1.avsc")),
 ];

@@ -426,6 +426,7 @@ struct QuarantinedWire<'a> {
     line: Option<i64>,
     #[serde(with = "apache_avro::serde::slice")]
     original: &'a [u8],
+    envelope: Option<&'a str>,
 }
 
 impl<'a> QuarantinedWire<'a> {
@@ -438,6 +439,7 @@ impl<'a> QuarantinedWire<'a> {
             file: quarantined.file,
             line: quarantined.line.map(long),
             original: quarantined.original,
+            envelope: quarantined.envelope,
         }
     }
 }

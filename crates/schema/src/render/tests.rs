@@ -95,6 +95,7 @@ fn what_was_refused_is_kept_as_it_came() {
         file: Some("day.ndjson"),
         line: Some(7),
         original: b"{\"x\":",
+        envelope: None,
     };
     check(
         |out| render_quarantined(&text, out),
@@ -109,11 +110,12 @@ fn what_was_refused_is_kept_as_it_came() {
         shown.push_str(std::str::from_utf8(&out).expect("ASCII"));
     }
     expect![[r#""/w==""//4=""//79""//79/A==""#]].assert_eq(&shown);
-    let bytes = Quarantined { file: None, line: None, original: b"\xff", ..text };
+    let envelope = Some(r#"{"path":"/v1"}"#);
+    let bytes = Quarantined { file: None, line: None, original: b"\xff", envelope, ..text };
     check(
         |out| render_quarantined(&bytes, out),
         &expect![[
-            r#"{"source":"pos","event_id":null,"reason":"invalid-json","detail":"expected value","original_base64":"/w=="}"#
+            r#"{"source":"pos","event_id":null,"reason":"invalid-json","detail":"expected value","original_base64":"/w==","envelope":{"path":"/v1"}}"#
         ]],
     );
 }

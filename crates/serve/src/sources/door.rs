@@ -113,6 +113,9 @@ impl Door {
             body: &body.bytes,
             received_at: now,
         };
+        if body.is_whole {
+            confirm::certificate(&mount.source, &request)?;
+        }
         let outcome = if body.is_whole { mount.source.take(&request) } else { too_large(mount, body) };
         let Outcome { mut answer, mut taken, confirm: address, proven } = outcome;
         self.pass(mount, proven, answer.status, &mut taken)?;
@@ -146,7 +149,8 @@ impl Door {
         if status != 200 {
             taken.set_aside.iter_mut().for_each(|aside| aside.original.truncate(LONGEST_REFUSED));
         }
-        let bytes = taken.set_aside.iter().map(|aside| aside.original.len()).sum();
+        let kept = |aside: &SetAside| aside.original.len() + aside.envelope.as_deref().map_or(0, str::len);
+        let bytes = taken.set_aside.iter().map(kept).sum();
         match mount.gate.keep(bytes) {
             Ok(()) => Ok(()),
             Err(wait) if status == 200 => {
@@ -172,6 +176,8 @@ fn too_large(mount: &Mount, body: &Read) -> Outcome {
         detail,
         original: body.bytes.clone(),
         item: None,
+        // Not all of it is kept, so nobody can take it again.
+        envelope: None,
     };
     let answer =
         Answer { status: 413, content_type: "application/json", body: br#"{"error":"too-large"}"#.as_slice().into() };

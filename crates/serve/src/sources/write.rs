@@ -49,6 +49,7 @@ pub(crate) fn appends(
                     detail: aside.detail,
                     original,
                     item: None,
+                    envelope: None,
                 });
             }
         }
@@ -75,6 +76,7 @@ fn quarantine(
         file,
         line,
         original,
+        envelope: aside.envelope.as_deref(),
     };
     let record = entrance.record(&aside.source, &avro::Record::Quarantined(&quarantined), now)?;
     Ok(Append { topic: QUARANTINE, partition: partition_of(&aside.source, entrance.partitions), record })

@@ -183,6 +183,7 @@ fn of_our_own(parser: &mut Parser, line: &Line, received_at: Timestamp) -> Taken
                 detail: malformed.detail,
                 original: line.json.clone(),
                 item: None,
+                envelope: None,
             }],
         },
     }

@@ -96,3 +96,71 @@ fn value(field: &Field) -> Value {
 fn float(number: f64) -> Value {
     Number::from_f64(number).map_or(Value::Null, Value::Number)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::types::Int64Type;
+    use arrow_array::{
+        ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, ListArray,
+        RecordBatch, StringArray, TimestampMicrosecondArray, TimestampMillisecondArray,
+    };
+    use parquet::arrow::ArrowWriter;
+
+    use super::*;
+
+    fn column(array: impl arrow_array::Array + 'static) -> ArrayRef {
+        Arc::new(array)
+    }
+
+    /// A file of two rows with a column of each kind, in the second of which nothing stands.
+    fn written() -> Result<File> {
+        let amount = Decimal128Array::from(vec![Some(1_280_010), None]).with_precision_and_scale(12, 2)?;
+        let batch = RecordBatch::try_from_iter_with_nullable([
+            ("card", column(StringArray::from(vec![Some("0490"), None])), true),
+            ("day", column(Date32Array::from(vec![Some(20_544), None])), true),
+            ("at", column(TimestampMicrosecondArray::from(vec![Some(1_775_008_800_123_456), None])), true),
+            ("until", column(TimestampMillisecondArray::from(vec![Some(1_775_008_800_123), None])), true),
+            ("amount", column(amount), true),
+            ("points", column(Int64Array::from(vec![Some(12), None])), true),
+            ("share", column(Float64Array::from(vec![Some(0.5), Some(f64::NAN)])), true),
+            ("member", column(BooleanArray::from(vec![Some(true), None])), true),
+            ("hash", column(BinaryArray::from_opt_vec(vec![Some(b"\xff\x00"), None])), true),
+            ("shops", column(ListArray::from_iter_primitive::<Int64Type, _, _>([Some([Some(1), None]), None])), true),
+        ])?;
+        let file = tempfile::tempfile()?;
+        let mut writer = ArrowWriter::try_new(file.try_clone()?, batch.schema(), None)?;
+        writer.write(&batch)?;
+        writer.close()?;
+        Ok(file)
+    }
+
+    #[test]
+    fn every_kind_of_column_is_a_field_of_its_row() -> Result<()> {
+        let meter = Meter::default();
+        let rows: Vec<Line> = Rows::open(written()?, &meter)?.collect::<Result<_>>()?;
+        assert_eq!(rows.iter().map(|row| row.number).collect::<Vec<_>>(), [1, 2]);
+        let rows: Vec<Value> = rows.iter().map(|row| serde_json::from_slice(&row.json)).collect::<Result<_, _>>()?;
+        let wanted = serde_json::json!({
+            "card": "0490", "day": "2026-04-01", "at": 1_775_008_800_123_456_i64, "until": 1_775_008_800_123_i64,
+            "amount": "12800.10", "points": 12, "share": 0.5, "member": true, "hash": "ff00", "shops": [1, null],
+        });
+        assert_eq!(rows[0], wanted);
+        assert!(
+            rows[1].as_object().is_some_and(|row| row.len() == 10 && row.values().all(Value::is_null)),
+            "{}",
+            rows[1]
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_no_parquet_is_refused() -> Result<()> {
+        let file = tempfile::tempfile()?;
+        std::io::Write::write_all(&mut &file, b"a,b\n1,2\n")?;
+        let told = Rows::open(file, &Meter::default()).err().map(|why| why.to_string());
+        assert_eq!(told.as_deref(), Some("wanted a Parquet file"));
+        Ok(())
+    }
+}

@@ -133,6 +133,8 @@ impl Reading<'_> {
             detail,
             original: delivery.record.value.as_deref().unwrap_or_default().to_vec(),
             item: None,
+            // The bytes are no JSON: whoever takes them again needs the registry, and reads the topic once more.
+            envelope: None,
         };
         Taken { touchpoints: Vec::new(), set_aside: vec![aside] }
     }

@@ -31,8 +31,8 @@ impl Again {
 }
 
 /// Reasons of what did not prove to be its sender's.
-const STRANGERS: [&str; 5] =
-    ["bad-key", "missing-signature", "bad-signature", "stale-signature", "suspicious-handshake"];
+const STRANGERS: [&str; 6] =
+    ["bad-key", "missing-signature", "bad-signature", "stale-signature", "foreign-topic", "suspicious-handshake"];
 /// Reasons of rows whose digits or characters a spreadsheet has lost: no setting brings them back.
 const BROKEN_ROWS: [&str; 4] = ["invalid-encoding", "invalid-date", "lost-digits", "extra-columns"];
 /// Reasons of payloads that were set aside whole, where another reason means one item of them.
@@ -73,7 +73,10 @@ fn mapped(kept: &Kept, source: &Source, received_at: Timestamp) -> Again {
     let is_whole = WHOLE.contains(&kept.reason.as_str())
         || STRANGERS.contains(&kept.reason.as_str())
         || kept.detail.starts_with("items: ");
-    let taken = if is_whole {
+    let taken = if let Some(envelope) = &kept.envelope {
+        source.take_whole(&kept.original, envelope, received_at)
+    } else if is_whole {
+        // Set aside before envelopes were kept.
         let (partition, offset) = kept.id.split_once(':').unwrap_or_default();
         let position = ("quarantine", partition.parse().unwrap_or_default(), offset.parse().unwrap_or_default());
         source.take_record(&Record { position, key: None, value: Some(&kept.original), headers: &[], received_at })
@@ -110,6 +113,7 @@ mod tests {
             file: None,
             line: None,
             original: original.as_bytes().to_vec(),
+            envelope: None,
         }
     }
 
@@ -153,6 +157,26 @@ mod tests {
         let one = decide(&item, false, till);
         assert!(matches!(&one, Again::Touchpoints(found) if found.len() == 1), "{one:?}");
         assert_eq!(one, decide(&item, false, till), "so that a second retry is a copy");
+    }
+
+    #[test]
+    fn a_payload_with_its_headers_is_mapped_as_it_would_have_been() {
+        let shop = |_: &str| {
+            let settings = serde_json::from_str(r#"{"name":"shop","preset":"shopify","open":true}"#).expect("settings");
+            Some(Source::new(settings, None, Secrets::default()).expect("a source"))
+        };
+        let order = Kept {
+            envelope: Some(
+                r#"{"headers":{"x-shopify-topic":"orders/create","x-shopify-event-id":"ev-1"},"query":{},"path":""}"#
+                    .into(),
+            ),
+            ..kept("bad-signature", r#"{"id":7,"email":"hanako@shop.example","created_at":"2026-04-01T11:00:00Z"}"#)
+        };
+        let Again::Touchpoints(found) = decide(&order, true, shop) else { panic!("touchpoints") };
+        assert_eq!((found[0].kind.as_ref(), found[0].event_id.as_ref()), ("order_completed", "orders/create:7:ev-1"));
+        let bare = Kept { envelope: None, ..order };
+        let Again::Touchpoints(found) = decide(&bare, true, shop) else { panic!("touchpoints") };
+        assert_eq!(found[0].kind.as_ref(), "received", "without its headers nobody knows what it was");
     }
 
     #[test]

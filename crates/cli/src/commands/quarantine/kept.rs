@@ -26,6 +26,8 @@ pub(super) struct Kept {
     pub(super) line: Option<u64>,
     /// The bytes as they came.
     pub(super) original: Vec<u8>,
+    /// What stood around them, as JSON, where they are a payload that was set aside whole.
+    pub(super) envelope: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -47,6 +49,7 @@ struct Value {
     line: Option<u64>,
     original: Option<String>,
     original_base64: Option<String>,
+    envelope: Option<serde_json::Value>,
 }
 
 impl Kept {
@@ -59,9 +62,10 @@ impl Kept {
             (None, Some(base64)) => STANDARD.decode(base64).context("`original_base64` is not base64")?,
             (None, None) => Vec::new(),
         };
-        let Value { source, event_id, reason, detail, file, line, .. } =
+        let Value { source, event_id, reason, detail, file, line, envelope, .. } =
             Value { original: None, original_base64: None, ..value };
-        Ok(Self { id: format!("{partition}:{offset}"), time, source, event_id, reason, detail, file, line, original })
+        let (id, envelope) = (format!("{partition}:{offset}"), envelope.map(|envelope| envelope.to_string()));
+        Ok(Self { id, time, source, event_id, reason, detail, file, line, original, envelope })
     }
 }
 

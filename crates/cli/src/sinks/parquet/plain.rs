@@ -70,6 +70,7 @@ pub(super) struct Quarantine {
     file: StringBuilder,
     line: Int64Builder,
     original: BinaryBuilder,
+    envelope: StringBuilder,
 }
 
 impl Columns for Quarantine {
@@ -82,6 +83,7 @@ impl Columns for Quarantine {
             optional("file", DataType::Utf8),
             optional("line", DataType::Int64),
             column("original", DataType::Binary),
+            optional("envelope", DataType::Utf8),
         ]
     }
 
@@ -94,6 +96,7 @@ impl Columns for Quarantine {
         self.file.append_option(one.file);
         self.line.append_option(one.line.map(|line| i64::try_from(line).unwrap_or(i64::MAX)));
         self.original.append_value(one.original);
+        self.envelope.append_option(one.envelope);
         one.original.len() + one.detail.len()
     }
 
@@ -106,6 +109,7 @@ impl Columns for Quarantine {
             Arc::new(self.file.finish()),
             Arc::new(self.line.finish()),
             Arc::new(self.original.finish()),
+            Arc::new(self.envelope.finish()),
         ]
     }
 }
