@@ -1,62 +1,143 @@
-//! The law of the natives: each declines or makes exactly what its jq makes, and it does not decline what is ordinary.
+//! The law of the natives: what a source makes of a payload is the same with its native and without, to the last field of
+//! what is taken and of what is set aside. And a native does not decline what is ordinary.
 
+use std::sync::LazyLock;
+
+use musubi_core::time::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
 
-use super::*;
-use crate::json::{object, read, text, write};
-use crate::mapping::Mapping;
+use crate::request::{Outcome, Request};
+use crate::samples::SAMPLES;
+use crate::settings::Settings;
+use crate::source::{Secrets, Source};
 
-/// What a native is tried with beside its preset's sample and corpus: what is common, and what is nearly so.
-const SEGMENT: &[&str] = &[
-    include_str!("../../samples/segment.json"),
-    include_str!("../../../../tests/corpus/sdks/segment.json"),
-    r#"{"batch":[
+/// What a native is tried with: the sample of its preset, what the fuzzer kept, and what is rare or nearly common.
+struct Case {
+    preset: &'static str,
+    /// Of the items, as many are made natively.
+    made: [usize; 2],
+    body: &'static str,
+}
+
+const fn case(preset: &'static str, made: [usize; 2], body: &'static str) -> Case {
+    Case { preset, made, body }
+}
+
+macro_rules! corpus {
+    ($file:literal) => {
+        include_str!(concat!("../../../../tests/corpus/", $file))
+    };
+}
+
+const CASES: &[Case] = &[
+    case("segment", [4, 5], include_str!("../../samples/segment.json")),
+    case("segment", [4, 5], corpus!("sdks/segment.json")),
+    case(
+        "segment",
+        [7, 7],
+        r#"{"batch":[
       {"type":"track","event":"Order Completed","messageId":"m","userId":18446744073709551616,"properties":{"orderId":"1","total":12800.10,"path":"/p","order_id":12e400,"email":"a@b.jp","original_timestamp":1},"originalTimestamp":"2026-04-01T00:00:00Z"},
       {"type":"track","event":"x","userId":"u","anonymousId":"a","traits":{"email":"q@x.jp","phone":"1"},"context":{"page":{"url":"https://x.jp/a?ajs_uid=u&ajs%5Faid=a&ajs_trait_email=q%40x.jp#f"}}},
       {"type":"page","name":"Home","messageId":"","context":{"consent":{"categoryPreferences":{"ads":true,"more":false,"odd":"x"}},"page":{"search":"?a=%20&utm=1","path":"/h","title":"結"},"campaign":{"name":"c"},"traits":{"email":"c@x.jp","a":1}},"traits":{"a":2,"Big One":{"b":null,"c":{}}}},
       {"type":"screen","userId":7,"context":{"device":{"id":"D","token":"T","type":"Android","adTrackingEnabled":true,"advertisingId":"ABC"},"os":{"name":"Android"}},"integrations":{"Google Analytics":{"clientId":"ga.1"}}},
       {"type":"alias","userId":"u","previousId":"p","properties":{"cart_id":"c","value":"5","currency":"JPY"}},
-      {"type":"group","groupId":"g","traits":{"Name":"Acme"}},{"event":"only"}],"context":{"groupId":"cg"}}"#,
+      {"type":"group","groupId":"g","traits":{"Name":"Acme"}},{"event":"only"}],"context":{"groupId":"cg","traits":{"A":3,"b":4}}}"#,
+    ),
+    case(
+        "segment",
+        [1, 1],
+        r#"{"batch":[{"type":"track","event":"a","event":"b","userId":"1","userId":"2","properties":{"A b":1,"a_b":2}}]}"#,
+    ),
+    case("segment", [1, 1], r#"{"userId":"u","event":"x","context":{"page":{"path":"/"}}}"#),
+    case("segment", [1, 2], r#"[{"type":"track","event":"x","userId":"u"},null]"#),
+    case("posthog", [4, 4], include_str!("../../samples/posthog.json")),
+    case("posthog", [4, 4], corpus!("sdks/posthog.json")),
+    case(
+        "posthog",
+        [3, 3],
+        r#"[{"event":"$pageview","properties":{"distinct_id":"d","$device_id":"d","$time":1775012400.123,"$is_identified":false,"$insert_id":"i","utm_campaign":"c","$title":"T","title":"own","page":1,
+         "$set":{"email":"a@b.jp","A":1},"$set_once":{"a":2,"phone":"090-1","$initial":"x"},"$groups":{"company":7},"Plan Kind":{"x":null},"list":[null,{}]},"$set":{"a":{"b":[{"c":null}]}},"$set_once":{"email":"o@b.jp"}},
+         {"event":"$create_alias","distinct_id":5,"uuid":7,"timestamp":"2026-04-01 10:00","properties":{"alias":5.0,"$anon_id":"z","$user_id":"d"}},
+         {"event":"$merge_dangerously","distinct_id":"a","properties":{"alias":"b","$process_person_profile":false}}]"#,
+    ),
+    case("snowplow", [2, 2], include_str!("../../samples/snowplow.json")),
+    case("snowplow", [2, 2], corpus!("sdks/snowplow.json")),
+    case(
+        "snowplow",
+        [4, 5],
+        r#"{"data":[{"e":"se","se_ac":"Add To","se_ca":"c","se_la":"l","se_pr":"p","se_va":"1.5","tr_tt":"12","tr_cu":"JPY","tr_id":"o","p":"mob","uid":"u","url":"https://x.jp","refr":"r","eid":"1","dtm":1775008800000},
+         {"e":"ue","ue_pr":"{\"data\":{\"schema\":\"iglu:a/B c/jsonschema/1-0-0\",\"data\":{\"email\":\"a@b.jp\",\"Total\":5,\"total\":1,\"loyalty_card\":1}}}","co":"{\"data\":[{\"schema\":\"iglu:x/mobile_context/jsonschema/1-0-1\",\"data\":{\"appleIdfa\":\"ABC\",\"androidIdfa\":\"\",\"appleIdfv\":\"V\"}},1,{\"schema\":null}]}","nuid":"n"},
+         {"e":"xx","cx":"bnVsbA=="},{"e":"tr","co":"{"},{"e":"pp","dtm":""}]}"#,
+    ),
+    case("snowplow", [1, 1], r#"{"e":"ti","eid":"x"}"#),
+    case("snowplow", [0, 0], "[]"),
+    case("line", [7, 7], include_str!("../../samples/line.json")),
+    case("line", [7, 7], corpus!("talk/line.json")),
+    case(
+        "line",
+        [5, 6],
+        r#"{"events":[{"type":"membership","membership":{"type":"joined"},"source":{"userId":"U"},"timestamp":"1775008800123"},
+         {"type":"membership","source":{"userId":5}},{"type":"delivery","source":{"userId":"U"},"delivery":{"data":"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}},
+         {"type":"beacon","beacon":{"type":"leave","dm":"x"},"source":{"userId":"U","groupId":"g","roomId":"r"}},{"type":"unfollow","source":{"userId":"U"},"message":{"text":"t","id":1}},7]}"#,
+    ),
+    case("shopify", [1, 1], include_str!("../../samples/shopify.json")),
+    case("shopify", [1, 1], corpus!("commerce/shopify.json")),
+    case(
+        "shopify",
+        [1, 1],
+        r#"{"id":5,"token":"t","created_at":"2026-04-01T10:00:00+09:00","source_name":"pos","transactions":[{"amount":"5"}],"currency":"JPY","line_items":[7,{"sku":null,"price":1.50}],
+         "customer":{"id":1,"tags":"","default_address":{"country_code":"JP"},"orders_count":2,"sms_marketing_consent":{"state":"redacted"},"email_marketing_consent":{"state":"pending"}},"cancel_reason":"x",
+         "note_attributes":[{"name":"user_id","value":"u"},{"name":"member_card","value":5},{"name":"x","value":1},3],"email":"b@x.jp","contact_email":"a@x.jp","phone":"1"}"#,
+    ),
+    case("sendgrid", [2, 2], include_str!("../../samples/sendgrid.json")),
+    case("sendgrid", [2, 2], corpus!("mail/sendgrid.json")),
+    case(
+        "sendgrid",
+        [2, 3],
+        r#"[{"email":"a@b.jp","event":"Open Up","category":["a",{"b":null}],"asm_group_id":5,"sg_machine_open":true,"reason":{"x":null}},null,{"event":"spamreport","timestamp":"1775008800"},5]"#,
+    ),
+    case("sendgrid", [1, 1], r#"{"event":"group_resubscribe","email":7}"#),
 ];
 
-fn globals(trusting: bool) -> Globals {
-    let trusts = ("trust_link_identifiers", Val::Bool(trusting));
-    let source = object([("timezone", text("Asia/Tokyo")), ("scope", Val::Null), trusts]);
-    Globals { source, received_at: text("2026-04-01T00:00:00Z") }
+/// A source with its native, and one without.
+struct Pair {
+    preset: &'static str,
+    sources: [Source; 2],
 }
 
-fn mapping() -> &'static Mapping {
-    static MAPPING: std::sync::OnceLock<Mapping> = std::sync::OnceLock::new();
-    let compile =
-        || Mapping::compile("segment", crate::preset("segment").expect("a preset").mapping).expect("it compiles");
-    MAPPING.get_or_init(compile)
-}
+static PAIRS: LazyLock<Vec<Pair>> = LazyLock::new(|| {
+    let more = ["", r#","scope":"s","timezone":"America/New_York","trust_link_identifiers":true,"hashes":true"#];
+    let presets = SAMPLES.iter().map(|sample| sample.preset).filter(|preset| super::native(preset).is_some());
+    let pairs = presets.flat_map(|preset| {
+        more.map(|more| {
+            let source = || {
+                let settings = format!("{{\"name\":\"s\",\"preset\":\"{preset}\",\"open\":true{more}}}");
+                let settings: Settings = serde_json::from_str(&settings).expect("settings");
+                Source::new(settings, None, Secrets::default()).expect("a source")
+            };
+            Pair { preset, sources: [source(), source().by_mapping_alone()] }
+        })
+    });
+    pairs.collect()
+});
 
-fn written(value: &Val) -> String {
-    let mut out = Vec::new();
-    let _too_deep = write(value, &mut out).is_err();
-    String::from_utf8(out).expect("text")
-}
+/// A path and headers under which a body comes.
+const ENVELOPES: [(&str, &[(&str, &str)]); 4] = [
+    ("/v1/batch", &[("x-shopify-topic", "orders/create"), ("x-shopify-event-id", "e"), ("anonymousid", "YS0x")]),
+    ("/v1/t/", &[("x-shopify-topic", "customers/update"), ("x-shopify-webhook-id", "w"), ("AnonymousId", "??")]),
+    ("/refunds/create", &[("x-shopify-triggered-at", "2026-04-01T00:00:00Z"), ("X-Shopify-Event-Id", "e")]),
+    ("", &[("x-shopify-topic", "checkouts/update"), ("x-shopify-event-id", "")]),
+];
 
-/// Holds the native to the jq for every item of a body; how many it made, and of how many.
-fn compare(body: &[u8], trusting: bool) -> [usize; 2] {
-    let native = native("segment").expect("a native");
-    let Ok(body) = read(body) else { return [0, 0] };
-    let globals = globals(trusting);
-    let empty = || object([]);
-    let payload = object([("body", body), ("headers", empty()), ("query", empty()), ("path", text("/v1/batch"))]);
-    let (mut made, mut all) = (0, 0);
-    for item in mapping().items(payload, &globals).map_while(Result::ok) {
-        all += 1;
-        let Some(native) = native(&item, &globals) else { continue };
-        made += 1;
-        let by_jq: Vec<_> = mapping().touchpoints(item.clone(), &globals).collect();
-        let [Ok(by_jq)] = &by_jq[..] else { panic!("{by_jq:?} of {}", written(&item)) };
-        assert_eq!(written(&native), written(by_jq), "{}", written(&item));
-    }
-    [made, all]
+/// Holds a source with its native to the one without.
+fn compare(pair: &Pair, (path, headers): (&str, &[(&str, &str)]), body: &[u8]) {
+    let received_at = Timestamp::from_micros(1_775_012_400_000_001);
+    let request = Request { method: "POST", path, query: "", headers, body, received_at };
+    let [Outcome { answer, taken, .. }, by_jq] = [0, 1].map(|which| pair.sources[which].take(&request));
+    assert_eq!(taken, by_jq.taken, "{} {path} {}", pair.preset, String::from_utf8_lossy(body));
+    assert_eq!(answer, by_jq.answer);
 }
 
 fn size(value: &Value) -> usize {
@@ -101,44 +182,83 @@ fn other() -> impl Strategy<Value = Option<Value>> {
         Just(Some(json!(""))),
         Just(Some(json!([["a"], {"type": "x", "id": 1}]))),
         Just(Some(json!({"a": {"B c": null}, "email": "x@y.jp"}))),
+        Just(Some(
+            json!({"id": "x", "type": "track", "state": "subscribed", "token": "t", "data": [1], "batch": [{}]})
+        )),
         Just(Some(json!({}))),
+        Just(Some(json!({"a": null}))),
         any::<bool>().prop_map(|truth| Some(json!(truth))),
         any::<i64>().prop_map(|number| Some(json!(number))),
         "[0-9]{1,40}(\\.[0-9]{1,30})?(e[0-9]{1,3})?".prop_map(|text| serde_json::from_str(&text).ok()),
         "\\PC{0,12}".prop_map(|text| Some(json!(text))),
         Just(Some(json!("?ajs_uid=u&ajs_aid=a"))),
         Just(Some(json!("2026-04-01T00:00:00.5+09:00"))),
+        Just(Some(json!("20260401 2530"))),
+        Just(Some(json!("$identify"))),
+        Just(Some(json!("iglu:a/client_session/b/1"))),
     ]
 }
 
 #[test]
 fn what_is_ordinary_is_made_natively_and_as_jq_makes_it() {
-    for (body, wanted) in SEGMENT.iter().zip([[4, 5], [4, 5], [7, 7]]) {
-        assert_eq!(compare(body.as_bytes(), false), wanted, "{body}");
-        assert_eq!(compare(body.as_bytes(), true), wanted, "{body}");
+    for Case { preset, made, body } in CASES {
+        for pair in PAIRS.iter().filter(|pair| pair.preset == *preset) {
+            let items = pair.sources[0].natively(ENVELOPES[0].0, ENVELOPES[0].1, body.as_bytes());
+            assert_eq!([items.iter().filter(|made| **made).count(), items.len()], *made, "{preset} {body}");
+            ENVELOPES.iter().for_each(|envelope| compare(pair, *envelope, body.as_bytes()));
+        }
     }
 }
 
 #[test]
-fn a_key_given_twice_is_to_both_what_it_is_to_the_reader() {
-    let body = br#"{"batch":[{"type":"track","event":"a","event":"b","userId":"1","userId":"2","properties":{"A b":1,"a_b":2}}]}"#;
-    assert_eq!(compare(body, false), [1, 1]);
+fn every_native_is_tried() {
+    for pair in PAIRS.iter() {
+        assert!(CASES.iter().any(|case| case.preset == pair.preset), "{}", pair.preset);
+    }
+}
+
+#[test]
+fn what_is_too_long_or_too_deep_or_too_much_is_what_jq_says_it_is() {
+    let long = "x".repeat(1 << 20);
+    let deep = format!("{}1{}", "[".repeat(70), "]".repeat(70));
+    let many = vec![r#"{"event":"x","userId":"u","distinct_id":"d"}"#; 10_002].join(",");
+    let wide: String = (0..300).map(|number| format!("\"k{number}\":1,")).collect();
+    for text in [
+        format!(r#"[{{"event":"x","userId":"u","messageId":"m","properties":{{"a":"{long}"}}}}]"#),
+        format!(r#"[{{"event":"x","userId":"u","messageId":"m","properties":{{"a":{deep},"b":{{"c":{deep}}}}}}}]"#),
+        format!("[{many}]"),
+        format!(
+            r#"[{{"event":"x","userId":"u","messageId":"m","traits":{{{wide}"a":1}},"context":{{"traits":{{{wide}"b":2}}}}}}]"#
+        ),
+        "\u{feff}{}".into(),
+        "{}\n{}".into(),
+        String::new(),
+        "[".into(),
+        r#"[{"a":1,"$serde_json::private::Number":"1"}]"#.into(),
+    ] {
+        for pair in PAIRS.iter() {
+            compare(pair, ENVELOPES[0], text.as_bytes());
+        }
+    }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(6_000))]
 
     #[test]
-    fn a_native_declines_or_makes_what_jq_makes(
+    fn a_source_makes_the_same_with_its_native_and_without(
         which in any::<Index>(),
+        settings in 0..2_usize,
+        envelope in any::<Index>(),
         changes in prop::collection::vec((any::<Index>(), other()), 1..4),
-        trusting in any::<bool>(),
     ) {
-        let mut value: Value = serde_json::from_str(SEGMENT[which.index(SEGMENT.len())]).expect("JSON");
+        let case = &CASES[which.index(CASES.len())];
+        let mut value: Value = serde_json::from_str(case.body).expect("JSON");
         for (place, other) in changes {
             let mut number = place.index(size(&value));
             put(&mut value, &mut number, other.as_ref());
         }
-        compare(value.to_string().as_bytes(), trusting);
+        let pair = PAIRS.iter().filter(|pair| pair.preset == case.preset).nth(settings).expect("two of each");
+        compare(pair, ENVELOPES[envelope.index(ENVELOPES.len())], value.to_string().as_bytes());
     }
 }

@@ -17,7 +17,8 @@ use crate::files::Line;
 use crate::handshake::{self, Within};
 use crate::json::{self, as_text, field, text};
 use crate::mapping::{Globals, Mapping};
-use crate::native::{Native, native};
+use crate::native::{Made, Maker, Native, Payload, native};
+use crate::node::Node;
 use crate::preset::{Preset, Reply};
 use crate::request::{Answer, Outcome, Request, SetAside, Taken};
 use crate::secret::Secret;
@@ -38,6 +39,8 @@ const MOST_TOUCHPOINTS: usize = 100;
 thread_local! {
     /// A parser remembers the names that senders use, so each thread keeps one.
     static PARSER: RefCell<Parser> = RefCell::new(Parser::new());
+    /// Natives have one of their own: what they decline is read while they are at work.
+    static NAMES: RefCell<Parser> = RefCell::new(Parser::new());
 }
 
 /// The secrets of a source, fetched from where its settings say they are kept.
@@ -57,6 +60,9 @@ pub struct Source {
     mapping: Mapping,
     /// The same as the mapping, where that is a preset's own.
     native: Option<Native>,
+    /// The name in the settings, as every touchpoint bears it.
+    name: Arc<str>,
+    zone: time::Zone,
     scheme: Scheme,
     region: Option<Region>,
     /// Microseconds.
@@ -131,7 +137,7 @@ impl Source {
             Region::from_str(code).map_err(|_| fault("phone_region", "a region with telephone numbers", code))
         });
         let region = region.transpose()?;
-        time::Zone::named(&settings.timezone)
+        let zone = time::Zone::named(&settings.timezone)
             .ok_or_else(|| fault("timezone", "a time zone or an offset", &settings.timezone))?;
         let window =
             settings.replay_window.parse::<SignedDuration>().ok().and_then(|w| u64::try_from(w.as_micros()).ok());
@@ -142,7 +148,30 @@ impl Source {
         let mapping = Mapping::compile(path.as_deref().unwrap_or(preset.name), code)
             .map_err(|error| Error::Mapping { source_name: settings.name.clone(), error })?;
         let seen = seen(&settings, preset);
-        Ok(Self { settings, secrets, preset, mapping, native, scheme, region, window, seen })
+        let name = settings.name.as_str().into();
+        Ok(Self { settings, secrets, preset, mapping, native, name, zone, scheme, region, window, seen })
+    }
+
+    /// The same without the native, as if the preset had been edited.
+    #[cfg(test)]
+    pub(crate) fn by_mapping_alone(self) -> Self {
+        Self { native: None, ..self }
+    }
+
+    /// What the native makes of a body, item by item: a touchpoint or nothing (`true`), or what the mapping is asked.
+    #[cfg(test)]
+    pub(crate) fn natively(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<bool> {
+        let (Some(native), Some(body)) = (self.native, Node::read(body)) else { return Vec::new() };
+        let header =
+            |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| Cow::Borrowed(*value));
+        let mut made = Vec::new();
+        let mut take = |item| {
+            made.push(!matches!(item, Made::Declined(_)));
+            true
+        };
+        let payload = Payload { body: &body, path, header: &header, size: 0 };
+        self.with_maker(Timestamp::from_micros(0), |maker| native(&payload, maker, &mut take));
+        made
     }
 
     /// The settings.
@@ -163,7 +192,7 @@ impl Source {
             // A key may stand in what cannot be unpacked; a signature was checked.
             Err(fault) => return Outcome { proven: self.is_signed_or_open(), ..self.unreadable(fault, request) },
         };
-        let body = body::read(&unpacked, self.preset.form);
+        let body = self.read(&unpacked);
         if !self.has_key(request, body.as_ref().ok()) {
             let status = match self.settings.on_bad_key.unwrap_or(self.preset.on_bad_key) {
                 OnBadKey::Refuse => 401,
@@ -172,7 +201,8 @@ impl Source {
             return self.refuse(status, "bad-key", "wanted the source's key, found none or another".into(), request);
         }
         match body {
-            Ok(body) => self.take_body(body, request),
+            Ok(Body::Plain(native, body)) => self.take_plain(native, &body, unpacked.len(), request),
+            Ok(Body::Value(body)) => self.take_body(body, request),
             Err(fault) => self.unreadable(fault, request),
         }
     }
@@ -180,8 +210,19 @@ impl Source {
     /// Takes a record of a topic in.
     pub fn take_record(&self, record: &Record<'_>) -> Taken {
         let original = record.value.unwrap_or_default();
-        let value = match body::read(original, self.preset.form) {
-            Ok(value) => value,
+        let value = match self.read(original) {
+            Ok(Body::Plain(native, body)) => {
+                let header = |name: &str| {
+                    let found = record.headers.iter().rfind(|(known, _)| known.eq_ignore_ascii_case(name));
+                    found.map(|(_, value)| String::from_utf8_lossy(value))
+                };
+                let payload = Payload { body: &body, path: "", header: &header, size: original.len() };
+                match self.take_natively(native, &payload, record.received_at, original) {
+                    Some(taken) => return taken,
+                    None => body.to_val(),
+                }
+            }
+            Ok(Body::Value(value)) => value,
             Err(fault) => return self.only(self.aside_whole(reason(&fault), told(&fault), original)),
         };
         let headers = record.headers.iter().map(|(name, value)| (*name, text(&String::from_utf8_lossy(value))));
@@ -254,9 +295,21 @@ impl Source {
         signature::check(&self.scheme, &self.secrets.signing, &Check { request, url: &url, window: self.window })
     }
 
-    fn has_key(&self, request: &Request<'_>, body: Option<&Val>) -> bool {
+    /// The body as the native reads it, where there is one, else as the mapping does.
+    fn read<'a>(&self, body: &'a [u8]) -> Result<Body<'a>, Fault> {
+        match self.native.and_then(|native| Some(Body::Plain(native, Node::read(body)?))) {
+            Some(body) => Ok(body),
+            None => body::read(body, self.preset.form).map(Body::Value),
+        }
+    }
+
+    fn has_key(&self, request: &Request<'_>, body: Option<&Body<'_>>) -> bool {
         match &self.secrets.key {
-            Some(key) => auth::has_key(request, body, key, self.settings.key_header.as_deref()) || self.is_meta_event(),
+            Some(key) => {
+                auth::has_key(request, key, self.settings.key_header.as_deref())
+                    || body.is_some_and(|body| body.has_key(key))
+                    || self.is_meta_event()
+            }
             None => self.scheme != Scheme::None || self.settings.open,
         }
     }
@@ -268,6 +321,63 @@ impl Source {
     /// Meta's key is the word of its handshake; its events are signed and do not bring it.
     fn is_meta_event(&self) -> bool {
         self.preset.handshake == handshake::Handshake::Meta && self.scheme != Scheme::None
+    }
+
+    /// No preset with a native has a handshake in its bodies.
+    fn take_plain(&self, native: Native, body: &Node<'_>, size: usize, request: &Request<'_>) -> Outcome {
+        let header = |name: &str| {
+            let found = request.headers.iter().rfind(|(known, _)| known.eq_ignore_ascii_case(name));
+            found.map(|(_, value)| Cow::Borrowed(*value))
+        };
+        let payload = Payload { body, path: request.path, header: &header, size };
+        match self.take_natively(native, &payload, request.received_at, request.body) {
+            Some(taken) => Outcome { answer: self.answer(request, &taken), taken, confirm: None, proven: true },
+            None => self.take_body(body.to_val(), request),
+        }
+    }
+
+    /// What a native makes of a payload, and the mapping of those items that it declines; none where it declines all.
+    fn take_natively(
+        &self,
+        native: Native,
+        payload: &Payload<'_>,
+        received_at: Timestamp,
+        original: &[u8],
+    ) -> Option<Taken> {
+        let globals = self.globals(received_at);
+        let (mut taken, mut place) = (Taken::default(), 0);
+        let mut take = |made| {
+            if place == MOST_ITEMS {
+                taken.set_aside.push(self.too_many(original));
+                return false;
+            }
+            match made {
+                Made::Touchpoint(mut touchpoint) => {
+                    self.name_identifiers(&mut touchpoint);
+                    taken.touchpoints.push(touchpoint);
+                }
+                Made::Nothing => {}
+                Made::Declined(item) => self.map(item, place, &globals, received_at, &mut taken),
+            }
+            place += 1;
+            true
+        };
+        let is_cut = self.with_maker(received_at, |maker| native(payload, maker, &mut take));
+        is_cut.then_some(taken)
+    }
+
+    fn with_maker<T>(&self, received_at: Timestamp, work: impl FnOnce(&mut Maker<'_>) -> T) -> T {
+        NAMES.with_borrow_mut(|parser| {
+            work(&mut Maker {
+                source: &self.name,
+                channel: self.settings.channel.as_deref().unwrap_or(self.preset.channel),
+                scope: self.settings.scope.as_deref().filter(|scope| !scope.is_empty()),
+                trusts_links: self.settings.trust_link_identifiers,
+                zone: &self.zone,
+                received_at,
+                parser,
+            })
+        })
     }
 
     fn take_body(&self, body: Val, request: &Request<'_>) -> Outcome {
@@ -295,8 +405,7 @@ impl Source {
         let mut taken = Taken::default();
         for (place, item) in self.mapping.items(payload, &globals).enumerate() {
             if place == MOST_ITEMS {
-                let detail = format!("wanted at most {MOST_ITEMS} items, found more; those before are taken");
-                taken.set_aside.push(self.aside_whole("too-many-items", detail, original));
+                taken.set_aside.push(self.too_many(original));
                 break;
             }
             match item {
@@ -312,12 +421,6 @@ impl Source {
 
     /// Maps one item, whole or not at all: an item of which one part fails is set aside with all its parts.
     fn map(&self, item: Val, place: usize, globals: &Globals, received_at: Timestamp, taken: &mut Taken) {
-        // What fails its check comes to the jq as well, so that what is told is the jq's.
-        let made = self.native.and_then(|native| native(&item, globals));
-        if let Some(touchpoint) = made.and_then(|value| self.finish(&value, received_at).ok()) {
-            taken.touchpoints.push(touchpoint);
-            return;
-        }
         let before = taken.touchpoints.len();
         let mut kept = None;
         for (made, result) in self.mapping.touchpoints(item.clone(), globals).enumerate() {
@@ -447,8 +550,30 @@ impl Source {
         SetAside { source, event_id: None, reason: reason.into(), detail, original: original.to_vec(), item: None }
     }
 
+    fn too_many(&self, original: &[u8]) -> SetAside {
+        let detail = format!("wanted at most {MOST_ITEMS} items, found more; those before are taken");
+        self.aside_whole("too-many-items", detail, original)
+    }
+
     fn answer(&self, request: &Request<'_>, taken: &Taken) -> Answer {
         if self.preset.reply == Reply::Receipt { receipt(taken) } else { success(self.preset.reply, request.method) }
+    }
+}
+
+/// A body that was read.
+enum Body<'a> {
+    /// For a native.
+    Plain(Native, Node<'a>),
+    /// For the mapping.
+    Value(Val),
+}
+
+impl Body<'_> {
+    fn has_key(&self, key: &Secret) -> bool {
+        match self {
+            Self::Plain(_, body) => auth::is_in_body(body, key),
+            Self::Value(body) => auth::is_in_body(body, key),
+        }
     }
 }
 
