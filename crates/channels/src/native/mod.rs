@@ -94,6 +94,3 @@ fn run<W: Wire>(payload: &Payload<'_>, maker: &mut Maker<'_>, take: &mut dyn FnM
     }
     true
 }
-
-#[cfg(test)]
-mod tests;

@@ -152,26 +152,20 @@ impl Source {
         Ok(Self { settings, secrets, preset, mapping, native, name, zone, scheme, region, window, seen })
     }
 
-    /// The same without the native, as if the preset had been edited.
-    #[cfg(test)]
-    pub(crate) fn by_mapping_alone(self) -> Self {
-        Self { native: None, ..self }
-    }
-
-    /// What the native makes of a body, item by item: a touchpoint or nothing (`true`), or what the mapping is asked.
-    #[cfg(test)]
-    pub(crate) fn natively(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<bool> {
-        let (Some(native), Some(body)) = (self.native, Node::read(body)) else { return Vec::new() };
-        let header =
-            |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| Cow::Borrowed(*value));
-        let mut made = Vec::new();
-        let mut take = |item| {
-            made.push(!matches!(item, Made::Declined(_)));
+    /// How many items of an unpacked body the mapping's twin in Rust takes, and of how many; none where there is no twin, or
+    /// where it leaves the cutting to the mapping as well. For who wants to know what a payload costs.
+    pub fn taken_natively(&self, request: &Request<'_>) -> Option<[usize; 2]> {
+        let (native, body) = (self.native?, Node::read(request.body)?);
+        let (mut taken, mut all) = (0, 0);
+        let mut take = |made| {
+            all += 1;
+            taken += usize::from(!matches!(made, Made::Declined(_)));
             true
         };
-        let payload = Payload { body: &body, path, header: &header, size: 0 };
-        self.with_maker(Timestamp::from_micros(0), |maker| native(&payload, maker, &mut take));
-        made
+        let header = header_of(request);
+        let payload = Payload { body: &body, path: request.path, header: &header, size: request.body.len() };
+        let is_cut = self.with_maker(request.received_at, |maker| native(&payload, maker, &mut take));
+        is_cut.then_some([taken, all])
     }
 
     /// The settings.
@@ -325,10 +319,7 @@ impl Source {
 
     /// No preset with a native has a handshake in its bodies.
     fn take_plain(&self, native: Native, body: &Node<'_>, size: usize, request: &Request<'_>) -> Outcome {
-        let header = |name: &str| {
-            let found = request.headers.iter().rfind(|(known, _)| known.eq_ignore_ascii_case(name));
-            found.map(|(_, value)| Cow::Borrowed(*value))
-        };
+        let header = header_of(request);
         let payload = Payload { body, path: request.path, header: &header, size };
         match self.take_natively(native, &payload, request.received_at, request.body) {
             Some(taken) => Outcome { answer: self.answer(request, &taken), taken, confirm: None, proven: true },
@@ -620,6 +611,15 @@ fn told(fault: &Fault) -> String {
     match fault {
         Fault::TooLarge => "wanted at most `max_body` bytes, unpacked".into(),
         Fault::BadGzip(told) | Fault::BadJson(told) => told.clone(),
+    }
+}
+
+/// The headers as a native asks for them: by names in lower case, the last where there are several.
+fn header_of<'a>(request: &Request<'a>) -> impl Fn(&str) -> Option<Cow<'a, str>> + use<'a> {
+    let headers = request.headers;
+    move |name: &str| {
+        let found = headers.iter().rfind(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| Cow::Borrowed(*value))
     }
 }
 
