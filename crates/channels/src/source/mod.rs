@@ -162,7 +162,7 @@ impl Source {
             taken += usize::from(!matches!(made, Made::Declined(_)));
             true
         };
-        let header = header_of(request);
+        let header = |name: &str| header_of(request, name);
         let payload = Payload { body: &body, path: request.path, header: &header, size: request.body.len() };
         let is_cut = self.with_maker(request.received_at, |maker| native(&payload, maker, &mut take));
         is_cut.then_some([taken, all])
@@ -319,7 +319,7 @@ impl Source {
 
     /// No preset with a native has a handshake in its bodies.
     fn take_plain(&self, native: Native, body: &Node<'_>, size: usize, request: &Request<'_>) -> Outcome {
-        let header = header_of(request);
+        let header = |name: &str| header_of(request, name);
         let payload = Payload { body, path: request.path, header: &header, size };
         match self.take_natively(native, &payload, request.received_at, request.body) {
             Some(taken) => Outcome { answer: self.answer(request, &taken), taken, confirm: None, proven: true },
@@ -614,13 +614,10 @@ fn told(fault: &Fault) -> String {
     }
 }
 
-/// The headers as a native asks for them: by names in lower case, the last where there are several.
-fn header_of<'a>(request: &Request<'a>) -> impl Fn(&str) -> Option<Cow<'a, str>> + use<'a> {
-    let headers = request.headers;
-    move |name: &str| {
-        let found = headers.iter().rfind(|(known, _)| known.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| Cow::Borrowed(*value))
-    }
+/// The header that a native asks for by its name in lower case, the last where there are several.
+fn header_of<'a>(request: &Request<'a>, name: &str) -> Option<Cow<'a, str>> {
+    let found = request.headers.iter().rfind(|(known, _)| known.eq_ignore_ascii_case(name));
+    found.map(|(_, value)| Cow::Borrowed(*value))
 }
 
 /// Headers as an object, their names in lower case.
