@@ -33,7 +33,7 @@ const CASES: &[Case] = &[
     case("segment", [4, 5], corpus!("sdks/segment.json")),
     case(
         "segment",
-        [7, 7],
+        [6, 7],
         r#"{"batch":[
       {"type":"track","event":"Order Completed","messageId":"m","userId":18446744073709551616,"properties":{"orderId":"1","total":12800.10,"path":"/p","order_id":12e400,"email":"a@b.jp","original_timestamp":1},"originalTimestamp":"2026-04-01T00:00:00Z"},
       {"type":"track","event":"x","userId":"u","anonymousId":"a","traits":{"email":"q@x.jp","phone":"1"},"context":{"page":{"url":"https://x.jp/a?ajs_uid=u&ajs%5Faid=a&ajs_trait_email=q%40x.jp#f"}}},
