@@ -1,8 +1,9 @@
-//! Prints what each channel costs, and what doors cost over HTTP beside a server that parses the same and throws it away:
-//! a source's, which a mapping in jq reads, and that of canonical touchpoints, which need none.
+//! Prints what each channel costs, and what the doors cost over HTTP beside a server that parses the same and throws it
+//! away: the door of canonical touchpoints and that of a source of Segment's, each alone and with the stitcher beside.
 
 use std::io::{Read as _, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use axum::body::Bytes;
 use musubi_benches::processor_time;
 use musubi_channels::samples::SAMPLES;
 use musubi_core::policy::Policy;
+use musubi_serve::cluster::collect_only;
 use musubi_serve::{Deployment, Key, Options, Sources, open_settings};
 
 #[global_allocator]
@@ -22,6 +24,8 @@ const EACH: Duration = Duration::from_millis(300);
 const BATCH: usize = 100;
 const REQUESTS: usize = 600;
 const AT_ONCE: usize = 8;
+/// How often bare server and collector take turns, so that what else the machine does falls on both.
+const TURNS: usize = 5;
 
 fn main() -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
@@ -29,9 +33,10 @@ fn main() -> std::io::Result<()> {
     over_http(&mut out)
 }
 
-/// Payloads a second on one core, by preset.
+/// Payloads and touchpoints a second on one core, by preset.
 fn adapters(out: &mut impl Write) -> std::io::Result<()> {
-    writeln!(out, "{:<16} {:>12} {:>14} {:>12}", "one core", "payloads/s", "touchpoints/s", "CPU µs each")?;
+    let head = ("one core", "by", "payloads/s", "touchpoints/s", "CPU µs each");
+    writeln!(out, "{:<16} {:<7} {:>12} {:>14} {:>12}", head.0, head.1, head.2, head.3, head.4)?;
     for sample in SAMPLES {
         let source = sample.source();
         let (begun, processor, mut payloads) = (Instant::now(), processor_time(), 0_u32);
@@ -41,24 +46,24 @@ fn adapters(out: &mut impl Write) -> std::io::Result<()> {
             }
             payloads += 20;
         }
-        let (wall, processor) = (begun.elapsed().as_secs_f64(), (processor_time() - processor).as_secs_f64());
-        let rate = f64::from(payloads) / wall;
-        let (touchpoints, cost) = (rate * sample.touchpoints as f64, processor * 1e6 / f64::from(payloads));
-        writeln!(out, "{:<16} {rate:>12.0} {touchpoints:>14.0} {cost:>12.1}", sample.preset)?;
+        // By processor time, so that a core that others use as well counts as what was had of it.
+        let spent = (processor_time() - processor).as_secs_f64();
+        let touchpoints = f64::from(payloads) * sample.touchpoints as f64;
+        let is_native = musubi_channels::preset(sample.preset).is_some_and(|preset| preset.is_native());
+        let by = if is_native { "native" } else { "jq" };
+        let (payloads, cost) = (f64::from(payloads) / spent, spent * 1e6 / touchpoints);
+        writeln!(out, "{:<16} {by:<7} {payloads:>12.0} {:>14.0} {cost:>12.2}", sample.preset, touchpoints / spent)?;
     }
     Ok(())
 }
 
-/// Segment's batches over loopback: into the log, with an fsync before each answer, and into nothing.
+/// Batches over loopback: into the log, with an fsync before each answer, and into nothing.
 fn over_http(out: &mut impl Write) -> std::io::Result<()> {
-    let (bodies, canonical) = (bodies(segment), bodies(canonical));
-    let each = |bodies: &[String]| bodies.iter().map(String::len).sum::<usize>() / (REQUESTS * BATCH);
+    let kinds =
+        [("canonical", "/v1/touchpoints", bodies(canonical)), ("Segment's", "/in/segment/v1/batch", bodies(segment))];
     writeln!(
         out,
-        "\n{REQUESTS} requests of {BATCH} touchpoints ({} bytes each, Segment's {}), {AT_ONCE} at once, client and server \
-         on the same cores",
-        each(&canonical),
-        each(&bodies)
+        "\n{REQUESTS} requests of {BATCH} touchpoints a turn, {AT_ONCE} at once, client and server on the same cores"
     )?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))?;
@@ -68,59 +73,94 @@ fn over_http(out: &mut impl Write) -> std::io::Result<()> {
         if parsed.is_ok() { "{\"success\":true}" } else { "no" }
     });
     runtime.spawn(async move { axum::serve(listener, router).await });
-    let directory = tempfile::tempdir()?;
-    let options = Options { max_lag: u64::MAX, ..Options::default() };
-    let (policy, key) = (Arc::new(Policy::recommended()), Key::development().key);
-    let deployment =
-        Deployment::open(directory.path(), policy, key, Some(4), options).map_err(std::io::Error::other)?;
-    let sources = Sources::open([open_settings("segment")]).map_err(std::io::Error::other)?;
-    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-    let running = musubi_serve::up(deployment.clone(), sources, any_port).map_err(std::io::Error::other)?;
-    round(bare, "/", &bodies[..50]);
-    let mut told = |what: &str, address, path, bodies: &[String]| -> std::io::Result<()> {
-        let Round { wall, processor, p50, p99 } = round(address, path, bodies);
-        let touchpoints = (REQUESTS * BATCH) as f64;
-        let (rate, cost) = (touchpoints / wall.as_secs_f64(), processor.as_secs_f64() * 1e6 / touchpoints);
-        writeln!(out, "{what:<44} {rate:>9.0} touchpoints/s {cost:>6.1} CPU µs each, p50 {p50:>7.1?}, p99 {p99:>7.1?}")
-    };
-    let settled = || -> std::io::Result<()> {
-        while deployment.disk.lag().map_err(std::io::Error::other)? != [0; 3] {
-            std::thread::yield_now();
+    for (kind, path, bodies) in &kinds {
+        let bytes = bodies.iter().map(String::len).sum::<usize>() / (REQUESTS * BATCH);
+        let directories = [tempfile::tempdir()?, tempfile::tempdir()?];
+        let alone = collect_only(&deployment(directories[0].path())?, sources()?, ANY_PORT);
+        let alone = alone.map_err(std::io::Error::other)?;
+        let (mut of_bare, mut of_alone) = (Round::default(), Round::default());
+        round(bare, "/", &bodies[..50]);
+        round(alone.address(), path, &bodies[..50]);
+        for _ in 0..TURNS {
+            of_bare.add(round(bare, "/", bodies));
+            of_alone.add(round(alone.address(), path, bodies));
         }
-        Ok(())
-    };
-    let (door, own, source) = (running.address(), "/v1/touchpoints", "/in/segment/v1/batch");
-    told("bare axum, canonical", bare, "/", &canonical)?;
-    told("canonical, stitched meanwhile", door, own, &canonical)?;
-    settled()?;
-    told("canonical, copies", door, own, &canonical)?;
-    settled()?;
-    told("bare axum, Segment's", bare, "/", &bodies)?;
-    told("a source of Segment's, stitched meanwhile", door, source, &bodies)?;
-    settled()?;
-    told("a source of Segment's, copies", door, source, &bodies)?;
-    running.stop().map_err(std::io::Error::other)
+        alone.stop().map_err(std::io::Error::other)?;
+        let deployment = deployment(directories[1].path())?;
+        let both = musubi_serve::up(deployment.clone(), sources()?, ANY_PORT).map_err(std::io::Error::other)?;
+        let mut beside = Vec::new();
+        for _ in ["fresh", "copies"] {
+            let mut of_both = Round::default();
+            of_both.add(round(both.address(), path, bodies));
+            beside.push(of_both);
+            while deployment.disk.lag().map_err(std::io::Error::other)? != [0; 3] {
+                std::thread::yield_now();
+            }
+        }
+        both.stop().map_err(std::io::Error::other)?;
+        writeln!(out, "{kind}, {bytes} bytes each")?;
+        let rate = of_bare.rate();
+        of_bare.tell("bare axum", rate, out)?;
+        of_alone.tell("collector, durable", rate, out)?;
+        beside[0].tell("stitcher beside, durable", rate, out)?;
+        beside[1].tell("stitcher beside, copies", rate, out)?;
+    }
+    Ok(())
 }
 
+const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+fn deployment(directory: &Path) -> std::io::Result<Deployment> {
+    let options = Options { max_lag: u64::MAX, ..Options::default() };
+    let (policy, key) = (Arc::new(Policy::recommended()), Key::development().key);
+    Deployment::open(directory, policy, key, Some(4), options).map_err(std::io::Error::other)
+}
+
+fn sources() -> std::io::Result<Sources> {
+    Sources::open([open_settings("segment")]).map_err(std::io::Error::other)
+}
+
+/// What some requests took.
+#[derive(Default)]
 struct Round {
     wall: Duration,
     processor: Duration,
-    p50: Duration,
-    p99: Duration,
+    times: Vec<Duration>,
+}
+
+impl Round {
+    fn add(&mut self, other: Self) {
+        self.wall += other.wall;
+        self.processor += other.processor;
+        self.times.extend(other.times);
+        self.times.sort_unstable();
+    }
+
+    /// Touchpoints a second.
+    fn rate(&self) -> f64 {
+        (self.times.len() * BATCH) as f64 / self.wall.as_secs_f64()
+    }
+
+    fn tell(&self, what: &str, bare: f64, out: &mut impl Write) -> std::io::Result<()> {
+        let (rate, touchpoints) = (self.rate(), (self.times.len() * BATCH) as f64);
+        let (share, cost) = (rate * 100.0 / bare, self.processor.as_secs_f64() * 1e6 / touchpoints);
+        let [p50, p99] = [50, 99].map(|percent| self.times[self.times.len() * percent / 100]);
+        writeln!(
+            out,
+            "  {what:<26} {rate:>9.0} touchpoints/s {share:>5.0} % of bare {cost:>6.1} CPU µs each, p50 {p50:>7.1?}, p99 {p99:>7.1?}"
+        )
+    }
 }
 
 /// Sends every body once.
 fn round(address: SocketAddr, path: &str, bodies: &[String]) -> Round {
     let (begun, processor, next) = (Instant::now(), processor_time(), AtomicUsize::new(0));
-    let mut times: Vec<Duration> = std::thread::scope(|scope| {
+    let times = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(|| client(address, path, bodies, &next))).collect();
         clients.into_iter().flat_map(|client| client.join().expect("a client does not panic")).collect()
     });
-    let (wall, processor) = (begun.elapsed(), processor_time() - processor);
-    times.sort_unstable();
-    Round { wall, processor, p50: times[times.len() / 2], p99: times[times.len() * 99 / 100] }
+    Round { wall: begun.elapsed(), processor: processor_time() - processor, times }
 }
-
 fn client(address: SocketAddr, path: &str, bodies: &[String], next: &AtomicUsize) -> Vec<Duration> {
     let mut stream = TcpStream::connect(address).expect("the server listens");
     stream.set_nodelay(true).expect("a socket");

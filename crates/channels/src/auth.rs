@@ -1,12 +1,10 @@
 //! The key of a source, wherever its clients put it.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use jaq_json::Val;
-
-use crate::json::{as_text, field};
+use crate::json::Tree;
 use crate::request::Request;
 use crate::secret::Secret;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 /// The fields of a query in which keys come: ours, Segment's and `RudderStack`'s, PostHog's, GA4's.
 const QUERY: [&str; 5] = ["key", "writeKey", "write_key", "api_key", "api_secret"];
@@ -14,8 +12,8 @@ const QUERY: [&str; 5] = ["key", "writeKey", "write_key", "api_key", "api_secret
 /// The fields of a body in which SDKs send it.
 const BODY: [&str; 4] = ["writeKey", "write_key", "api_key", "token"];
 
-/// Whether the request brings the key.
-pub(crate) fn has_key(request: &Request<'_>, body: Option<&Val>, key: &Secret, own_header: Option<&str>) -> bool {
+/// Whether the request brings the key anywhere but in its body.
+pub(crate) fn has_key(request: &Request<'_>, key: &Secret, own_header: Option<&str>) -> bool {
     let is_key = |candidate: &str| key.is(candidate.as_bytes());
     let headers = own_header.into_iter().chain(["x-api-key"]).filter_map(|name| request.header(name));
     if headers.into_iter().any(is_key)
@@ -24,7 +22,6 @@ pub(crate) fn has_key(request: &Request<'_>, body: Option<&Val>, key: &Secret, o
         return true;
     }
     QUERY.iter().filter_map(|name| request.query_field(name)).any(|found| is_key(&found))
-        || body.is_some_and(|body| is_in_body(body, key))
 }
 
 /// Basic with the key as user name or password (old clients leave the colon out), or bearer.
@@ -39,18 +36,18 @@ fn is_authorized(header: &str, key: &Secret) -> bool {
     kind.eq_ignore_ascii_case("basic") && (key.is(user) || key.is(password))
 }
 
-fn is_in_body(body: &Val, key: &Secret) -> bool {
-    let in_object = |object: &Val| {
+/// Whether the body brings the key.
+pub(crate) fn is_in_body<T: Tree>(body: &T, key: &Secret) -> bool {
+    let in_object = |object: &T| {
         let direct = BODY
             .iter()
-            .filter_map(|name| field(object, name))
-            .chain(field(object, "properties").and_then(|properties| field(properties, "token")));
-        direct.filter_map(as_text).any(|found| key.is(found.as_bytes()))
+            .filter_map(|name| object.field(name))
+            .chain(object.field("properties").and_then(|properties| properties.field("token")));
+        direct.filter_map(T::text).any(|found| key.is(found.as_bytes()))
     };
-    match body {
-        Val::Obj(_) => in_object(body),
+    match body.list() {
         // A batch of PostHog's browser SDK is a bare list, each event with its token.
-        Val::Arr(items) => !items.is_empty() && items.iter().all(in_object),
-        Val::Null | Val::Bool(_) | Val::Num(_) | Val::BStr(_) | Val::TStr(_) => false,
+        Some(items) => !items.is_empty() && items.iter().all(in_object),
+        None => in_object(body),
     }
 }

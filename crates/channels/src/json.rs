@@ -8,7 +8,7 @@ use jaq_json::{Map, Num, Val};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 /// The key under which `serde_json` hands out the text of a number that is not a whole one of 64 bits.
-const NUMBER: &str = "$serde_json::private::Number";
+pub(crate) const NUMBER: &str = "$serde_json::private::Number";
 
 /// The deepest nesting that a mapping may make; `serde_json` lets no more than this many levels in.
 const MAX_DEPTH: usize = 128;
@@ -84,7 +84,8 @@ impl<'de> Visitor<'de> for Seed {
         let mut map = Map::default();
         while let Some(Key(key)) = fields.next_key()? {
             if key == NUMBER && map.is_empty() {
-                return number(&fields.next_value::<Cow<'de, str>>()?).ok_or_else(|| A::Error::custom("no number"));
+                let number = number(&fields.next_value::<Cow<'de, str>>()?);
+                return number.map(Val::Num).ok_or_else(|| A::Error::custom("no number"));
             }
             map.insert(text(&key), fields.next_value_seed(Self)?);
         }
@@ -101,12 +102,12 @@ impl<'de> serde::Deserialize<'de> for Key<'de> {
 }
 
 /// A number as it was written: whole ones as such, others by their text, so that no amount passes through a float.
-fn number(text: &str) -> Option<Val> {
+pub(crate) fn number(text: &str) -> Option<Num> {
     /// More digits than anybody means; reading them is quadratic.
     const LONGEST: usize = 400;
     let whole = || Num::from_str_radix(text, 10).filter(|_| text.len() <= LONGEST);
     let decimal = || (text.len() <= LONGEST).then(|| Num::Dec(text.to_owned().into()));
-    whole().or_else(decimal).map(Val::Num)
+    whole().or_else(decimal)
 }
 
 /// A text value.
@@ -132,6 +133,33 @@ pub(crate) fn field<'a>(value: &'a Val, name: &str) -> Option<&'a Val> {
     match value {
         Val::Obj(fields) => fields.get(&text(name)).filter(|value| !matches!(value, Val::Null)),
         Val::Null | Val::Bool(_) | Val::Num(_) | Val::BStr(_) | Val::TStr(_) | Val::Arr(_) => None,
+    }
+}
+
+/// What a body is looked into as, before anybody knows what it holds.
+pub(crate) trait Tree: Sized {
+    /// The field of an object; none where it is no object.
+    fn field(&self, name: &str) -> Option<&Self>;
+    /// The text that it is, if it is one.
+    fn text(&self) -> Option<Cow<'_, str>>;
+    /// The items of a list.
+    fn list(&self) -> Option<&[Self]>;
+}
+
+impl Tree for Val {
+    fn field(&self, name: &str) -> Option<&Self> {
+        field(self, name)
+    }
+
+    fn text(&self) -> Option<Cow<'_, str>> {
+        as_text(self)
+    }
+
+    fn list(&self) -> Option<&[Self]> {
+        match self {
+            Self::Arr(items) => Some(items),
+            Self::Null | Self::Bool(_) | Self::Num(_) | Self::BStr(_) | Self::TStr(_) | Self::Obj(_) => None,
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod handshake;
 mod json;
 mod mapping;
 mod native;
+mod node;
 mod preset;
 mod request;
 pub mod samples;

@@ -23,8 +23,7 @@ pub use error::Error;
 
 /// What the prelude's filters do, for those who call them from Rust.
 pub(crate) mod filters {
-    pub(crate) use super::natives::{dig_text, digest, instant};
-    pub(crate) use super::shape::{compact, fetch, identified, is_given, names};
+    pub(crate) use super::natives::{behind_base64, digest};
 }
 
 /// The data that a program runs on: its values, and nothing that lives shorter.

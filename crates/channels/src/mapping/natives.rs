@@ -93,11 +93,16 @@ pub(crate) fn digest(value: &Val) -> Outcome {
 
 /// `base64url`: the text behind base64 of either alphabet, padded or not.
 fn base64url(value: &Val) -> Outcome {
+    let from = as_text(value).ok_or_else(|| wrong("a text", value))?;
+    behind_base64(&from).map(Val::from).map_err(|wanted| wrong(wanted, value))
+}
+
+/// The same of a text; else what was wanted.
+pub(crate) fn behind_base64(from: &str) -> Result<String, &'static str> {
     const CONFIG: GeneralPurposeConfig = GeneralPurposeConfig::new()
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true);
     const ENGINE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, CONFIG);
-    let from = as_text(value).ok_or_else(|| wrong("a text", value))?;
     let of_url: Vec<u8> = from
         .bytes()
         .map(|byte| match byte {
@@ -106,15 +111,15 @@ fn base64url(value: &Val) -> Outcome {
             other => other,
         })
         .collect();
-    let bytes = ENGINE.decode(of_url).map_err(|_| wrong("base64", value))?;
-    String::from_utf8(bytes).map(Val::from).map_err(|_| wrong("base64 of a text in UTF-8", value))
+    let bytes = ENGINE.decode(of_url).map_err(|_| "base64")?;
+    String::from_utf8(bytes).map_err(|_| "base64 of a text in UTF-8")
 }
 
 /// `instant($zone)`: the instant that a number or a text names, in RFC 3339 and UTC.
 ///
 /// A number is in seconds, milliseconds, microseconds or nanoseconds since 1970, by its size. A text is such a number,
 /// RFC 3339, RFC 2822, or one of the forms of [`crate::time`], read in the zone where it names no offset.
-pub(crate) fn instant(value: &Val, zone: &Val) -> Outcome {
+fn instant(value: &Val, zone: &Val) -> Outcome {
     let zone_name = as_text(zone).ok_or_else(|| wrong("a time zone", zone))?;
     let zone = time::Zone::named(&zone_name).ok_or_else(|| wrong("a time zone", zone))?;
     let found = match value {
@@ -132,7 +137,7 @@ pub(super) fn dig(value: &Val, path: &Val) -> Outcome {
 }
 
 /// The same for a path that is a text already.
-pub(crate) fn dig_text(value: &Val, path: &str) -> Val {
+pub(super) fn dig_text(value: &Val, path: &str) -> Val {
     let step = |value: &Val, name: &str| match value {
         Val::Obj(fields) => fields.get(&text(name)).cloned(),
         Val::Arr(items) => name.parse::<usize>().ok().and_then(|place| items.get(place).cloned()),

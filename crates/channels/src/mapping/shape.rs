@@ -106,7 +106,7 @@ fn fields(value: &Val) -> impl Iterator<Item = (&Val, &Val)> {
 }
 
 /// `given`: the value, or nothing where there is none: null and the empty text are absent, never values.
-pub(crate) fn is_given(value: &Val) -> bool {
+fn is_given(value: &Val) -> bool {
     match value {
         Val::Null => false,
         Val::BStr(bytes) | Val::TStr(bytes) => !bytes.is_empty(),
@@ -115,7 +115,7 @@ pub(crate) fn is_given(value: &Val) -> bool {
 }
 
 /// `compact`: the value without the fields, at any depth of objects, that hold null, an empty text or an empty object.
-pub(crate) fn compact(value: Val) -> Val {
+fn compact(value: Val) -> Val {
     let Val::Obj(fields) = value else { return value };
     let fields = Arc::unwrap_or_clone(fields).into_iter().map(|(name, value)| (name, compact(value)));
     let is_empty = |value: &Val| matches!(value, Val::Obj(fields) if fields.is_empty());
@@ -123,7 +123,7 @@ pub(crate) fn compact(value: Val) -> Val {
 }
 
 /// `names`: an object with its names as the vocabulary writes them; an empty one of anything else.
-pub(crate) fn names(value: &Val) -> Val {
+fn names(value: &Val) -> Val {
     let renamed = |name: &Val| as_text(name).map_or_else(|| name.clone(), |name| Val::from(spelling::snake(&name)));
     Val::obj(fields(value).map(|(name, value)| (renamed(name), value.clone())).collect())
 }
@@ -135,7 +135,7 @@ fn identifier<'a>(namespace: Val, value: &Val, scope: &Val) -> ValXs<'a, Val> {
 }
 
 /// The same, of which there is one at most.
-pub(crate) fn identified(namespace: Val, value: &Val, scope: &Val) -> Option<Val> {
+fn identified(namespace: Val, value: &Val, scope: &Val) -> Option<Val> {
     let value = match value {
         Val::TStr(_) | Val::BStr(_) => as_text(value).filter(|value| !value.is_empty()),
         Val::Num(number) => Some(number.to_string().into()),
@@ -181,7 +181,7 @@ fn word(value: &Val, table: &Val) -> Val {
 }
 
 /// `fetch($paths)`: the given fields of an object, each at a path or, as `name=path`, under another name.
-pub(crate) fn fetch(value: &Val, paths: &Val) -> Result<Val, jaq_json::Error> {
+fn fetch(value: &Val, paths: &Val) -> Result<Val, jaq_json::Error> {
     let paths = as_text(paths).ok_or_else(|| wrong("paths in a text", paths))?;
     let mut made = Map::default();
     for path in paths.split_whitespace() {

@@ -17,7 +17,8 @@ use crate::files::Line;
 use crate::handshake::{self, Within};
 use crate::json::{self, as_text, field};
 use crate::mapping::{Globals, Mapping};
-use crate::native::{Native, native};
+use crate::native::{Made, Maker, Native, Payload, native};
+use crate::node::Node;
 use crate::preset::{Preset, Reply};
 use crate::request::{Answer, Outcome, Request, SetAside, Taken};
 use crate::secret::Secret;
@@ -40,6 +41,8 @@ const MOST_TOUCHPOINTS: usize = 100;
 thread_local! {
     /// A parser remembers the names that senders use, so each thread keeps one.
     static PARSER: RefCell<Parser> = RefCell::new(Parser::new());
+    /// Natives have one of their own: what they decline is read while they are at work.
+    static NAMES: RefCell<Parser> = RefCell::new(Parser::new());
 }
 
 /// The secrets of a source, fetched from where its settings say they are kept.
@@ -59,6 +62,9 @@ pub struct Source {
     mapping: Mapping,
     /// The same as the mapping, where that is a preset's own.
     native: Option<Native>,
+    /// The name in the settings, as every touchpoint bears it.
+    name: Arc<str>,
+    zone: time::Zone,
     scheme: Scheme,
     region: Option<Region>,
     /// Microseconds.
@@ -163,7 +169,7 @@ impl Source {
             Region::from_str(code).map_err(|_| fault("phone_region", "a region with telephone numbers", code))
         });
         let region = region.transpose()?;
-        time::Zone::named(&settings.timezone)
+        let zone = time::Zone::named(&settings.timezone)
             .ok_or_else(|| fault("timezone", "a time zone or an offset", &settings.timezone))?;
         let window =
             settings.replay_window.parse::<SignedDuration>().ok().and_then(|w| u64::try_from(w.as_micros()).ok());
@@ -175,8 +181,39 @@ impl Source {
         let mapping = compile(path.as_deref().unwrap_or(preset.name), code)
             .map_err(|error| Error::Mapping { source_name: settings.name.clone(), error })?;
         let seen = seen(&settings, preset);
+        let name = settings.name.as_str().into();
         let certificates = sns::Known::default();
-        Ok(Self { settings, secrets, preset, mapping, native, scheme, region, window, seen, keeping, certificates })
+        Ok(Self {
+            settings,
+            secrets,
+            preset,
+            mapping,
+            native,
+            name,
+            zone,
+            scheme,
+            region,
+            window,
+            seen,
+            keeping,
+            certificates,
+        })
+    }
+
+    /// How many items of an unpacked body the mapping's twin in Rust takes, and of how many; none where there is no twin, or
+    /// where it leaves the cutting to the mapping as well. For who wants to know what a payload costs.
+    pub fn taken_natively(&self, request: &Request<'_>) -> Option<[usize; 2]> {
+        let (native, body) = (self.native?, Node::read(request.body)?);
+        let (mut taken, mut all) = (0, 0);
+        let mut take = |made| {
+            all += 1;
+            taken += usize::from(!matches!(made, Made::Declined(_)));
+            true
+        };
+        let header = |name: &str| header_of(request, name);
+        let payload = Payload { body: &body, path: request.path, header: &header, size: request.body.len() };
+        let is_cut = self.with_maker(request.received_at, |maker| native(&payload, maker, &mut take));
+        is_cut.then_some([taken, all])
     }
 
     /// The settings.
@@ -197,7 +234,7 @@ impl Source {
             // A key may stand in what cannot be unpacked; a signature was checked.
             Err(fault) => return Outcome { proven: self.is_signed_or_open(), ..self.unreadable(fault, request) },
         };
-        let body = body::read(&unpacked, self.preset.form);
+        let body = self.read(&unpacked);
         if !self.has_key(request, body.as_ref().ok()) {
             let status = match self.settings.on_bad_key.unwrap_or(self.preset.on_bad_key) {
                 OnBadKey::Refuse => 401,
@@ -206,7 +243,8 @@ impl Source {
             return self.refuse(status, "bad-key", "wanted the source's key, found none or another".into(), request);
         }
         match body {
-            Ok(body) => self.take_body(body, request),
+            Ok(Body::Plain(native, body)) => self.take_plain(native, &body, unpacked.len(), request),
+            Ok(Body::Value(body)) => self.take_body(body, request),
             Err(fault) => self.unreadable(fault, request),
         }
     }
@@ -214,10 +252,22 @@ impl Source {
     /// Takes a record of a topic in.
     pub fn take_record(&self, record: &Record<'_>) -> Taken {
         let whole = Whole { original: record.value.unwrap_or_default(), around: Around::Record(record) };
-        match body::read(whole.original, self.preset.form) {
-            Ok(value) => self.take_payload(value, record.received_at, &whole),
-            Err(fault) => self.only(self.aside_whole(reason(&fault), told(&fault), &whole)),
-        }
+        let value = match self.read(whole.original) {
+            Ok(Body::Plain(native, body)) => {
+                let header = |name: &str| {
+                    let found = record.headers.iter().rfind(|(known, _)| known.eq_ignore_ascii_case(name));
+                    found.map(|(_, value)| String::from_utf8_lossy(value))
+                };
+                let payload = Payload { body: &body, path: "", header: &header, size: whole.original.len() };
+                match self.take_natively(native, &payload, record.received_at, &whole) {
+                    Some(taken) => return taken,
+                    None => body.to_val(),
+                }
+            }
+            Ok(Body::Value(value)) => value,
+            Err(fault) => return self.only(self.aside_whole(reason(&fault), told(&fault), &whole)),
+        };
+        self.take_payload(value, record.received_at, &whole)
     }
 
     /// Takes a row of a file in.
@@ -302,9 +352,21 @@ impl Source {
         signature::check(&self.scheme, &self.secrets.signing, &check)
     }
 
-    fn has_key(&self, request: &Request<'_>, body: Option<&Val>) -> bool {
+    /// The body as the native reads it, where there is one, else as the mapping does.
+    fn read<'a>(&self, body: &'a [u8]) -> Result<Body<'a>, Fault> {
+        match self.native.and_then(|native| Some(Body::Plain(native, Node::read(body)?))) {
+            Some(body) => Ok(body),
+            None => body::read(body, self.preset.form).map(Body::Value),
+        }
+    }
+
+    fn has_key(&self, request: &Request<'_>, body: Option<&Body<'_>>) -> bool {
         match &self.secrets.key {
-            Some(key) => auth::has_key(request, body, key, self.settings.key_header.as_deref()) || self.is_meta_event(),
+            Some(key) => {
+                auth::has_key(request, key, self.settings.key_header.as_deref())
+                    || body.is_some_and(|body| body.has_key(key))
+                    || self.is_meta_event()
+            }
             None => self.scheme != Scheme::None || self.settings.open,
         }
     }
@@ -316,6 +378,60 @@ impl Source {
     /// Meta's key is the word of its handshake; its events are signed and do not bring it.
     fn is_meta_event(&self) -> bool {
         self.preset.handshake == handshake::Handshake::Meta && self.scheme != Scheme::None
+    }
+
+    /// No preset with a native has a handshake in its bodies.
+    fn take_plain(&self, native: Native, body: &Node<'_>, size: usize, request: &Request<'_>) -> Outcome {
+        let header = |name: &str| header_of(request, name);
+        let payload = Payload { body, path: request.path, header: &header, size };
+        match self.take_natively(native, &payload, request.received_at, &Whole::of(request)) {
+            Some(taken) => Outcome { answer: self.answer(request, &taken), taken, confirm: None, proven: true },
+            None => self.take_body(body.to_val(), request),
+        }
+    }
+
+    /// What a native makes of a payload, and the mapping of those items that it declines; none where it declines all.
+    fn take_natively(
+        &self,
+        native: Native,
+        payload: &Payload<'_>,
+        received_at: Timestamp,
+        whole: &Whole<'_>,
+    ) -> Option<Taken> {
+        let globals = self.globals(received_at);
+        let (mut taken, mut place) = (Taken::default(), 0);
+        let mut take = |made| {
+            if place == MOST_ITEMS {
+                taken.set_aside.push(self.too_many(whole));
+                return false;
+            }
+            match made {
+                Made::Touchpoint(mut touchpoint) => {
+                    self.name_identifiers(&mut touchpoint);
+                    taken.touchpoints.push(touchpoint);
+                }
+                Made::Nothing => {}
+                Made::Declined(item) => self.map(item, place, &globals, received_at, &mut taken),
+            }
+            place += 1;
+            true
+        };
+        let is_cut = self.with_maker(received_at, |maker| native(payload, maker, &mut take));
+        is_cut.then_some(taken)
+    }
+
+    fn with_maker<T>(&self, received_at: Timestamp, work: impl FnOnce(&mut Maker<'_>) -> T) -> T {
+        NAMES.with_borrow_mut(|parser| {
+            work(&mut Maker {
+                source: &self.name,
+                channel: self.settings.channel.as_deref().unwrap_or(self.preset.channel),
+                scope: self.settings.scope.as_deref().filter(|scope| !scope.is_empty()),
+                trusts_links: self.settings.trust_link_identifiers,
+                zone: &self.zone,
+                received_at,
+                parser,
+            })
+        })
     }
 
     fn take_body(&self, body: Val, request: &Request<'_>) -> Outcome {
@@ -337,8 +453,7 @@ impl Source {
         let payload = whole.around.payload(body);
         for (place, item) in self.mapping.items(payload, &globals).enumerate() {
             if place == MOST_ITEMS {
-                let detail = format!("wanted at most {MOST_ITEMS} items, found more; those before are taken");
-                taken.set_aside.push(self.aside_whole("too-many-items", detail, whole));
+                taken.set_aside.push(self.too_many(whole));
                 break;
             }
             match item {
@@ -354,12 +469,6 @@ impl Source {
 
     /// Maps one item, whole or not at all: an item of which one part fails is set aside with all its parts.
     fn map(&self, item: Val, place: usize, globals: &Globals, received_at: Timestamp, taken: &mut Taken) {
-        // What fails its check comes to the jq as well, so that what is told is the jq's.
-        let made = self.native.and_then(|native| native(&item, globals));
-        if let Some(touchpoint) = made.and_then(|value| self.finish(&value, received_at).ok()) {
-            taken.touchpoints.push(touchpoint);
-            return;
-        }
         let before = taken.touchpoints.len();
         let mut kept = None;
         for (made, result) in self.mapping.touchpoints(item.clone(), globals).enumerate() {
@@ -491,6 +600,11 @@ impl Source {
         SetAside { source, event_id: None, reason: reason.into(), detail, original, item: None, envelope }
     }
 
+    fn too_many(&self, whole: &Whole<'_>) -> SetAside {
+        let detail = format!("wanted at most {MOST_ITEMS} items, found more; those before are taken");
+        self.aside_whole("too-many-items", detail, whole)
+    }
+
     fn answer(&self, request: &Request<'_>, taken: &Taken) -> Answer {
         if self.preset.reply == Reply::Receipt { receipt(taken) } else { success(self.preset.reply, request.method) }
     }
@@ -505,6 +619,23 @@ struct Whole<'a> {
 impl<'a> Whole<'a> {
     fn of(request: &'a Request<'a>) -> Self {
         Self { original: request.body, around: Around::Request(request) }
+    }
+}
+
+/// A body that was read.
+enum Body<'a> {
+    /// For a native.
+    Plain(Native, Node<'a>),
+    /// For the mapping.
+    Value(Val),
+}
+
+impl Body<'_> {
+    fn has_key(&self, key: &Secret) -> bool {
+        match self {
+            Self::Plain(_, body) => auth::is_in_body(body, key),
+            Self::Value(body) => auth::is_in_body(body, key),
+        }
     }
 }
 
@@ -552,4 +683,10 @@ fn told(fault: &Fault) -> String {
         Fault::TooLarge => "wanted at most `max_body` bytes, unpacked".into(),
         Fault::BadGzip(told) | Fault::BadJson(told) => told.clone(),
     }
+}
+
+/// The header that a native asks for by its name in lower case, the last where there are several.
+fn header_of<'a>(request: &Request<'a>, name: &str) -> Option<Cow<'a, str>> {
+    let found = request.headers.iter().rfind(|(known, _)| known.eq_ignore_ascii_case(name));
+    found.map(|(_, value)| Cow::Borrowed(*value))
 }

@@ -98,8 +98,8 @@ impl Parser {
         Err(malformed(fault, None, None))
     }
 
-    /// A name, shared with those seen before.
-    pub(crate) fn share(&mut self, name: &str) -> Arc<str> {
+    /// A name, shared with those seen before: for who makes touchpoints of something else than lines.
+    pub fn share(&mut self, name: &str) -> Arc<str> {
         self.names.intern(name)
     }
 

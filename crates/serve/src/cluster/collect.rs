@@ -1,4 +1,4 @@
-//! A collector before a cluster: touchpoints and directives in over HTTP, and out to their topics.
+//! A collector before a log: touchpoints and directives in over HTTP, and out to their topics.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::routes::nowhere;
 use crate::running::{serve, spawn, told};
 use crate::sources::{self, Pulls, Sources};
 use crate::stitcher::{Phase, Phases, advance};
-use crate::{Error, body, collect as door};
+use crate::{Deployment, Error, body, collect as door};
 
 /// A collector at work.
 pub struct Collecting {
@@ -46,7 +46,19 @@ struct Doors {
 /// # Errors
 /// [`Error::Topics`], [`Error::Log`], [`Error::Listen`], [`Error::Source`].
 pub fn collect(cluster: &Cluster, sources: Sources, listen: SocketAddr) -> Result<Collecting, Error> {
-    let entrance = cluster.entrance()?;
+    open(cluster.entrance()?, sources, listen)
+}
+
+/// Opens the same doors into the log of a directory, with no stitcher beneath: what comes in is on disk and waits there.
+/// For who measures what collecting alone costs.
+///
+/// # Errors
+/// [`Error::Listen`], [`Error::Source`], [`Error::System`].
+pub fn collect_only(deployment: &Deployment, sources: Sources, listen: SocketAddr) -> Result<Collecting, Error> {
+    open(deployment.entrance(), sources, listen)
+}
+
+fn open(entrance: Entrance, sources: Sources, listen: SocketAddr) -> Result<Collecting, Error> {
     let metrics = Arc::new(Metrics::new().map_err(std::io::Error::other)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("door").build()?;
     let refused = |why| Error::Listen { address: listen, why };

@@ -24,7 +24,7 @@ use crate::facts::{self, Facts};
 use crate::{Error, key};
 
 pub use aside::quarantine;
-pub use collect::{Collecting, collect};
+pub use collect::{Collecting, collect, collect_only};
 pub use rebuild::{Told, live, rebuild, verify};
 pub use stitch::{Stitching, stitch};
 
