@@ -10,23 +10,29 @@
 //! corrupt one.
 
 mod arrivals;
+#[cfg(feature = "sabotage")]
+mod bug;
 mod checks;
 mod consumer;
 mod dice;
 mod disk;
 mod driver;
 mod failure;
+mod footers;
+mod hardships;
 mod mishap;
 mod policies;
+mod rest;
 mod scenario;
 mod seeds;
 mod simulate;
+mod stage;
 mod story;
 
 #[cfg(feature = "sabotage")]
-pub use musubi_core::sabotage::Bug;
+pub use bug::Bug;
 
 pub(crate) use failure::Failed;
 pub use failure::Failure;
 pub use seeds::{Progress, Summary, run_seeds};
-pub use simulate::{Options, Report, simulate};
+pub use simulate::{Options, Report, World, simulate};

@@ -103,6 +103,10 @@ impl<C: Cluster> Tail<C> {
     /// The end of a changelog once nothing before it is undecided. A client that reads committed records only would be
     /// told an end that leaves out what was committed a moment ago.
     fn settled_end(&self, partition: Partition, patience: Duration) -> Result<Offset, Error> {
+        #[cfg(feature = "sabotage")]
+        if crate::sabotage::is(crate::sabotage::Bug::StableForEnd) {
+            return watermarks(&self.consumer, &self.name, partition).map(|(_, stable)| stable);
+        }
         let (_, end) = self.bounds(&self.name, partition)?;
         let deadline = self.cluster.now() + patience;
         loop {
@@ -272,6 +276,10 @@ impl<'a> Gathering<'a> {
     }
 
     fn finish(self, end: Offset) -> Result<Option<Footer>, Error> {
+        #[cfg(feature = "sabotage")]
+        if crate::sabotage::is(crate::sabotage::Bug::SkippedFooter) {
+            return Ok(self.before);
+        }
         match self.sum.count {
             0 => Ok(self.before),
             _ => Err(self.corrupt(end.saturating_sub(1), "it has no footer: the transaction was torn")),
@@ -285,6 +293,10 @@ impl<'a> Gathering<'a> {
 
 /// Why a batch is not whole, if it is not. Compaction may have taken records and footers away, but never added any.
 fn torn(footer: &Footer, before: Option<&Footer>, sum: &Sum, compacted: bool) -> Option<&'static str> {
+    #[cfg(feature = "sabotage")]
+    if crate::sabotage::is(crate::sabotage::Bug::SkippedFooter) {
+        return None;
+    }
     if before.is_some_and(|before| footer.batch <= before.batch) {
         return Some("its footer's number does not rise: a batch was written twice");
     }

@@ -115,6 +115,8 @@ impl<C: Cluster> Fetch<C> {
                     at: from.next(topic).unwrap_or_default(),
                 };
                 let places = Vec::from_iter(self.inputs.iter().map(place));
+                #[cfg(feature = "sabotage")]
+                let places = replayed(places, &from);
                 self.consumer.join(&places).map_err(|why| Error::broker("reading inputs", why))?;
                 if self.paused[worker] {
                     self.consumer.hold(&places).map_err(|why| Error::broker("pausing inputs", why))?;
@@ -162,6 +164,18 @@ impl<C: Cluster> Fetch<C> {
         let delivery = delivery(self.inputs[lane].0.clone(), message);
         Some((reading.worker, (lane, reading.epoch, delivery)))
     }
+}
+
+/// The places where the batch began that a footer covers.
+#[cfg(feature = "sabotage")]
+fn replayed(mut places: Vec<Place>, from: &Footer) -> Vec<Place> {
+    if crate::sabotage::is(crate::sabotage::Bug::ReplayedBatch) {
+        for place in &mut places {
+            let covered = from.inputs.iter().find(|covered| place.topic.ends_with(&covered.topic));
+            place.at = covered.map_or(place.at, |covered| covered.from);
+        }
+    }
+    places
 }
 
 /// What cannot be read any more is an error; what librdkafka goes on trying is not.

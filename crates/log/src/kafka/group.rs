@@ -117,6 +117,9 @@ impl Shared {
     /// Takes a word of the group. Returns how long is to be waited for workers before [`Shared::dismiss`]: what is lost is
     /// somebody else's already, and whatever is still committed for it will be refused.
     pub(super) fn hear(&self, word: &Rebalance) -> Duration {
+        if is_overheard(word) {
+            return Duration::ZERO;
+        }
         match word {
             Rebalance::Gained(partitions) => self.gain(partitions),
             Rebalance::Given { partitions, .. } => self.leave(partitions),
@@ -152,7 +155,9 @@ impl Shared {
 
     /// Partitions are given up: what a worker still commits for them is refused.
     pub(super) fn dismiss(&self, word: &Rebalance) {
-        if let Rebalance::Given { partitions, .. } = word {
+        if let Rebalance::Given { partitions, .. } = word
+            && !is_overheard(word)
+        {
             self.held().retain(|partition, _| !partitions.contains(partition));
         }
     }
@@ -167,6 +172,17 @@ impl Shared {
     pub(super) fn fail(&self, why: &Error) {
         self.inboxes.iter().for_each(|inbox| inbox.fail(why.clone()));
     }
+}
+
+/// Whether a planted bug does not want to hear it.
+#[cfg(not(feature = "sabotage"))]
+const fn is_overheard(_: &Rebalance) -> bool {
+    false
+}
+
+#[cfg(feature = "sabotage")]
+fn is_overheard(word: &Rebalance) -> bool {
+    matches!(word, Rebalance::Given { lost: true, .. }) && crate::sabotage::is(crate::sabotage::Bug::KeptLost)
 }
 
 /// The parts of a process, none of them at work.

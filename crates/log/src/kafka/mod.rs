@@ -50,7 +50,7 @@ pub use lag::{Ends, Gauge, Lag, ends, lag};
 pub use librdkafka::Librdkafka;
 pub use read::Onlooker;
 pub use replica::{Loaded, Replica};
-pub use restore::{Progress, Restoring, recover};
+pub use restore::{Progress, Restoring, recover, recover_from};
 pub use settings::{Protocol, Settings};
 pub use steps::Steps;
 pub use topics::{Cleanup, Difference, Planned, apply, check, purge};

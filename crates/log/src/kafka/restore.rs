@@ -203,7 +203,20 @@ fn restore<C: Cluster>(shared: &Restorer<'_>, tail: &Tail<C>, partition: Partiti
 /// # Errors
 /// As for a worker's restoring.
 pub fn recover(settings: &Settings, replica: Arc<dyn Replica>, progress: &Progress) -> Result<(), Error> {
-    let tail = Tail::open(&Arc::new(Librdkafka::new(Arc::new(settings.clone()))), settings)?;
+    recover_from(Arc::new(Librdkafka::new(Arc::new(settings.clone()))), settings, replica, progress)
+}
+
+/// As [`recover`], from a cluster.
+///
+/// # Errors
+/// As for a worker's restoring.
+pub fn recover_from<C: Cluster>(
+    cluster: Arc<C>,
+    settings: &Settings,
+    replica: Arc<dyn Replica>,
+    progress: &Progress,
+) -> Result<(), Error> {
+    let tail = Tail::open(&cluster, settings)?;
     let restorer = Restorer { settings, replica: replica.as_ref(), progress, leaving: &AtomicBool::new(false) };
     (0..settings.partitions).try_for_each(|partition| restore(&restorer, &tail, partition).map(drop))
 }

@@ -102,6 +102,11 @@ impl<C: Cluster> Transactor<C> {
         let watched = self.watchdog.watch("delivering records", HANG);
         let delivered = self.producer()?.deliver();
         drop(watched);
+        #[cfg(feature = "sabotage")]
+        let delivered = delivered.or_else(|why| match crate::sabotage::is(crate::sabotage::Bug::SwallowedDelivery) {
+            true => Ok(()),
+            false => Err(why),
+        });
         delivered.or_else(|why| self.give_up(Call::Send, why))?;
         failpoint("delivered");
         let watched = self.watchdog.watch("send_offsets_to_transaction", HANG);

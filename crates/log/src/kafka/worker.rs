@@ -37,6 +37,8 @@ pub struct Worker<C: Cluster = Librdkafka> {
     /// A producer was made: nothing is left open under this worker's id.
     begun: bool,
     broken: bool,
+    #[cfg(feature = "sabotage")]
+    kept: Option<Arc<Word<C>>>,
 }
 
 impl<C: Cluster> Worker<C> {
@@ -62,6 +64,8 @@ impl<C: Cluster> Worker<C> {
             names,
             begun: false,
             broken: false,
+            #[cfg(feature = "sabotage")]
+            kept: None,
         }
     }
 
@@ -98,6 +102,11 @@ impl<C: Cluster> Worker<C> {
         let sums = self.send_state(&transaction.state)?;
         let footers = self.send_footers(&transaction.inputs, sums)?;
         failpoint("after-produce");
+        #[cfg(feature = "sabotage")]
+        let word = match crate::sabotage::is(crate::sabotage::Bug::CachedWord) {
+            true => self.kept.get_or_insert(Arc::new(word)).clone(),
+            false => Arc::new(word),
+        };
         let offsets = self.transactor.commit(&inputs, &word)?;
         failpoint("commit-acked");
         let mut changelog = Vec::with_capacity(offsets.len());
@@ -113,6 +122,10 @@ impl<C: Cluster> Worker<C> {
     /// partitions from before it. With that pair a zombie would pass.
     fn word(&self, inputs: &[Position]) -> Result<Word<C>, Failure> {
         let word = self.member.word().ok_or(Failure::Fenced)?;
+        #[cfg(feature = "sabotage")]
+        if crate::sabotage::is(crate::sabotage::Bug::IgnoredFencing) {
+            return Ok(word);
+        }
         let ours = |input: &Position| self.lease(input.partition).is_some_and(|lease| self.shared.has(lease));
         if inputs.iter().all(ours) { Ok(word) } else { Err(Failure::Fenced) }
     }
@@ -132,9 +145,16 @@ impl<C: Cluster> Worker<C> {
 
     fn send(&mut self, append: &Append) -> Result<(), Failure> {
         let record = &append.record;
+        #[cfg(not(feature = "sabotage"))]
+        let partition = append.partition;
+        #[cfg(feature = "sabotage")]
+        let partition = match crate::sabotage::strikes(crate::sabotage::Bug::WrongPartition, 11) {
+            true => (append.partition + 1) % self.shared.settings.partitions,
+            false => append.partition,
+        };
         self.transactor.send(&Outgoing {
             topic: self.names.of(&append.topic),
-            partition: append.partition,
+            partition,
             key: record.key.as_deref(),
             value: record.value.as_deref(),
             headers: &record.headers,
@@ -148,7 +168,11 @@ impl<C: Cluster> Worker<C> {
         let changelog = self.shared.settings.changelog.clone();
         let mut sums = BTreeMap::<Partition, Sum>::new();
         let mut key = Vec::new();
-        for mutation in state.iter() {
+        #[cfg(not(feature = "sabotage"))]
+        let sent = state.len();
+        #[cfg(feature = "sabotage")]
+        let sent = state.len() - usize::from(crate::sabotage::strikes(crate::sabotage::Bug::DroppedRecord, 7));
+        for mutation in state.iter().take(sent) {
             let partition =
                 Mutations::partition_of(mutation.key()).filter(|partition| self.held.contains_key(partition));
             let partition = partition.ok_or_else(|| Failure::Failed(strange(mutation.key())))?;
