@@ -16,7 +16,7 @@ use super::inbox::Standing;
 use super::librdkafka::Librdkafka;
 use super::replica::{Loaded, Replica};
 use crate::failpoint::failpoint;
-use crate::{Error, Lease, Mutation, Offset, Partition, Table};
+use crate::{Error, Lease, Mutation, Offset, Partition, Table, Topic};
 
 /// How long what somebody else left open may stay undecided: the broker aborts it after the transaction timeout.
 const UNDECIDED: Duration = Duration::from_secs(60);
@@ -120,8 +120,10 @@ impl<C: Cluster> Restoration<C> {
 
     fn restore(&mut self, shared: &Shared, lease: Lease) -> Result<(), Error> {
         let tail = open(&mut self.tail, &self.cluster, &shared.settings)?;
+        // Asked before the changelog is read: what somebody commits meanwhile is then no contradiction.
+        let committed = tail.committed(&shared.settings, lease.partition)?;
         let standing = restore(&Restorer::of(shared), tail, lease.partition)?;
-        agree(&shared.settings, tail, lease.partition, &standing.footer)?;
+        agree(&shared.settings, lease.partition, committed, &standing.footer)?;
         shared.restored(lease, standing);
         Ok(())
     }
@@ -252,8 +254,13 @@ fn follow_on<C: Cluster>(
 
 /// That the changelog knows of everything the group has read. Where it does not, its end was lost, and going on would be
 /// to read and say again what was said: nobody does that in silence.
-fn agree<C: Cluster>(settings: &Settings, tail: &Tail<C>, partition: Partition, footer: &Footer) -> Result<(), Error> {
-    for (topic, committed) in tail.committed(settings, partition)? {
+fn agree(
+    settings: &Settings,
+    partition: Partition,
+    committed: Vec<(Topic, Offset)>,
+    footer: &Footer,
+) -> Result<(), Error> {
+    for (topic, committed) in committed {
         let known = footer.next(&topic).unwrap_or_default();
         if committed > known {
             return Err(Error::Mismatch {

@@ -77,6 +77,10 @@ impl Group {
                 });
                 let moved: Vec<Partition> = moved.collect();
                 self.target.extend(moved.into_iter().map(|partition| (partition, id)));
+                // What it was to give up nobody gets until the next generation, which Kafka may leave to chance.
+                if seat.owned.iter().any(|owned| !seat.assigned.contains(owned)) {
+                    self.unsettle(now);
+                }
                 Seat { process, heard: now, joined: false, owned: BTreeSet::new(), ..seat }
             }
             None => {
