@@ -39,6 +39,11 @@ pub(crate) fn at_rest(rest: &Rest<'_>) -> Result<Report, Failed> {
     })
 }
 
+/// The fingerprint of all persons, as the disks have them.
+pub(crate) fn fingerprint(rest: &Rest<'_>) -> Result<String, Failed> {
+    Ok(persons(&clusters(rest)?).fingerprint().to_string())
+}
+
 /// Runs an oracle without the bug that is planted: it must not be fooled by what it is to find.
 pub(crate) fn honestly<T>(run: impl FnOnce() -> T) -> T {
     #[cfg(feature = "sabotage")]

@@ -5,10 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use musubi_log as log;
 use musubi_log::kafka::{self, Progress};
+use musubi_log::simulated::{self, Cluster};
+use musubi_log::{self as log, Append, Budget, Delivery, Producer as _};
+use musubi_stitcher::{Worker, topics};
 
 use crate::checks;
+use crate::dice::Dice;
 use crate::disk::Disk;
 use crate::driver::{Driver, Totals};
 use crate::footers;
@@ -169,7 +172,33 @@ fn play_on_kafka(scenario: Scenario, story: Rc<RefCell<Story>>) -> Result<Report
     let (scenario, shelf, totals) = (&stage.scenario, &stage.model, stage.totals());
     let rest = Rest { scenario, shelf, disks: disks?, rebuilt: parts?, totals };
     checks::honestly(|| footers::at_rest(&rest, &stage.model))?;
-    checks::at_rest(&rest)
+    let report = checks::at_rest(&rest)?;
+    let replayed = checks::honestly(|| replay(&rest))?;
+    if replayed == report.fingerprint {
+        return Ok(report);
+    }
+    Err(Failed(format!("a replay of all that came in comes to {replayed}, wanted {}", report.fingerprint)))
+}
+
+/// The fingerprint that somebody comes to who has nothing and reads all evidence from the beginning.
+fn replay(rest: &Rest<'_>) -> Result<String, Failed> {
+    let Scenario { policy, deployment, partitions, machine, .. } = rest.scenario;
+    let partitioned = topics::ALL.map(|topic| (topic, *partitions));
+    let random = Dice::new(rest.scenario.seed).spawn();
+    let cluster = Cluster::new(&partitioned, &topics::INPUTS, simulated::Faults::NONE, random)?;
+    for topic in [topics::TOUCHPOINTS, topics::DIRECTIVES] {
+        let again = |Delivery { topic, partition, record, .. }| Append { topic, partition, record };
+        cluster.append(rest.shelf.records(&topic)?.into_iter().map(again).collect())?;
+    }
+    let (log, disk) = (cluster.worker(), Disk::default());
+    cluster.assign(log.id(), &(0..*partitions).collect::<Vec<_>>());
+    let mut worker = Worker::new(log, disk.clone(), policy.clone(), deployment.clone(), *partitions, *machine);
+    while cluster.unread() > 0 {
+        worker.turn(Budget::records(100))?;
+        cluster.tick();
+    }
+    let disks = vec![disk; *partitions as usize];
+    checks::fingerprint(&Rest { disks, rebuilt: Vec::new(), ..*rest })
 }
 
 /// The state as somebody restores it who has nothing, in the way of the log on Kafka.

@@ -20,6 +20,9 @@
 //! partition here is one of every input together. So the group is joined for the lead topic alone, and what follows from
 //! its assignment is read by a second client that starts where the footer says, after the state is there. A queue for each
 //! partition is avoided on purpose: it loses wake-ups (librdkafka issue 4340).
+//!
+//! **What is decided is apart from what is called** ([`calls`]): the same decisions run on librdkafka and on the model of a
+//! cluster, [`crate::model`], where the simulation has them.
 
 pub mod calls;
 mod changelog;
