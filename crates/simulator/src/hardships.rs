@@ -52,7 +52,7 @@ impl Hardships {
     pub(crate) fn draw(seed: u64) -> (Self, Dice) {
         let mut dice = Dice::new(seed ^ APART);
         let quiet = dice.happens(100);
-        let treacherous = !quiet && dice.happens(100);
+        let treacherous = !quiet && dice.happens(150);
         let hardships = Self {
             faults: if quiet { Faults::NONE } else { faults(&mut dice, treacherous) },
             times: Clocks {

@@ -27,6 +27,9 @@ pub(crate) const CHANGELOG: Topic = Topic::constant("changelog");
 /// How many rounds a run may take to come to rest.
 const ROUNDS: u32 = 6_000;
 
+/// How many turns may be undone on the way to rest: a transaction of before may have to be settled first.
+const UNDONE: u64 = 100;
+
 /// What moves in a process.
 #[derive(Clone, Copy, Debug)]
 enum Part {
@@ -214,7 +217,7 @@ impl Stage {
     /// In the midst of a call of a process: others have their turn, and now and then for so long that its group goes on
     /// without it, or its other parts without this one.
     fn interlude(&self, caller: usize) {
-        let long = self.hardships.silences > 0 && self.dice(|dice| dice.happens(30));
+        let long = self.hardships.silences > 0 && self.dice(|dice| dice.happens(60));
         let still = long && self.dice(|dice| dice.happens(500));
         let process = self.processes.borrow().iter().find(|process| process.link.number() == caller).cloned();
         let process = process.filter(|_| still);
@@ -388,11 +391,16 @@ impl Stage {
             process.link.fate().silence(false);
             process.link.fate().doom(0);
         }
+        let before = self.totals().undone;
         for _ in 0..ROUNDS {
             self.replace_the_dead(1_000)?;
             self.round();
             if let Some(end) = self.ended()? {
                 return Ok(end);
+            }
+            let undone = self.totals().undone - before;
+            if undone > UNDONE {
+                return Err(Failed(format!("it does not come to rest: {undone} turns were undone without a hardship")));
             }
             if self.is_at_rest() {
                 return Ok(End::AtRest);

@@ -467,7 +467,9 @@ impl Reads for Reading {
 
     fn leave(&self, places: &[Place]) -> KafkaResult<()> {
         let mut all = lock(&self.places);
-        places.iter().for_each(|place| drop(all.remove(&(place.topic.clone(), place.partition))));
+        for place in places {
+            all.remove(&(place.topic.clone(), place.partition));
+        }
         Ok(())
     }
 

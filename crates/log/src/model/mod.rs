@@ -134,8 +134,11 @@ struct State {
     counts: Counts,
 }
 
+/// Who has a turn in the midst of a call, told which process calls.
+type Interlude = Rc<dyn Fn(usize)>;
+
 thread_local! {
-    static INTERLUDE: RefCell<Option<Rc<dyn Fn(usize)>>> = const { RefCell::new(None) };
+    static INTERLUDE: RefCell<Option<Interlude>> = const { RefCell::new(None) };
     static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -183,7 +186,7 @@ impl Model {
     }
 
     /// Who has a turn in the midst of a call: it is told which process calls. For this thread, until it is set again.
-    pub fn set_interlude(interlude: Option<Rc<dyn Fn(usize)>>) {
+    pub fn set_interlude(interlude: Option<Interlude>) {
         INTERLUDE.set(interlude);
         DEPTH.set(0);
     }
