@@ -24,8 +24,8 @@ impl Dice {
         self.0 % end
     }
 
-    fn pick<'a, T>(&mut self, things: &'a [T]) -> &'a T {
-        &things[usize::try_from(self.below(things.len() as u64)).expect("it is an index")]
+    fn pick<T: Clone>(&mut self, things: &[T]) -> T {
+        things[usize::try_from(self.below(things.len() as u64)).expect("it is an index")].clone()
     }
 }
 
@@ -170,7 +170,7 @@ fn a_file_of_values_that_is_torn_is_found() {
     let (found, _) = try_all(OPTIONS, |directory, dice| {
         let files = of_kind(directory, "sst");
         if !files.is_empty() {
-            tear(dice.pick(&files), dice);
+            tear(&dice.pick(&files), dice);
         }
     });
     assert!(found > TRIES / 2, "{found}");
@@ -178,6 +178,6 @@ fn a_file_of_values_that_is_torn_is_found() {
 
 #[test]
 fn a_bit_that_flips_anywhere_is_found_or_leaves_an_earlier_batch() {
-    let (found, less) = try_all(OPTIONS, |directory, dice| flip(dice.pick(&files(directory)), dice));
+    let (found, less) = try_all(OPTIONS, |directory, dice| flip(&dice.pick(&files(directory)), dice));
     assert!(found + less > TRIES / 4, "{found} were found, {less} had less");
 }
