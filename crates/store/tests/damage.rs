@@ -149,13 +149,6 @@ fn a_killed_process_loses_nothing() {
 }
 
 #[test]
-fn without_a_log_a_crash_leaves_what_was_flushed_every_table_as_of_one_batch() {
-    let (found, less) = try_all(Options { without_wal: true, ..OPTIONS }, |_, _| ());
-    assert_eq!(found, 0);
-    assert!(less > TRIES / 2, "{less}");
-}
-
-#[test]
 fn a_log_that_lost_its_end_leaves_an_earlier_batch_or_is_found() {
     let (found, less) = try_all(OPTIONS, |directory, dice| {
         if let Some(last) = of_kind(directory, "log").last() {
@@ -176,8 +169,15 @@ fn a_file_of_values_that_is_torn_is_found() {
     assert!(found > TRIES / 2, "{found}");
 }
 
+/// The files with checksums. `CURRENT` has none: a bit of it that flips names a file that is not there.
+fn checked(directory: &Path) -> Vec<PathBuf> {
+    let mut files = files(directory);
+    files.retain(|path| !path.ends_with("CURRENT"));
+    files
+}
+
 #[test]
-fn a_bit_that_flips_anywhere_is_found_or_leaves_an_earlier_batch() {
-    let (found, less) = try_all(OPTIONS, |directory, dice| flip(&dice.pick(&files(directory)), dice));
+fn a_bit_that_flips_under_a_checksum_is_found_or_leaves_an_earlier_batch() {
+    let (found, less) = try_all(OPTIONS, |directory, dice| flip(&dice.pick(&checked(directory)), dice));
     assert!(found + less > TRIES / 4, "{found} were found, {less} had less");
 }
