@@ -22,11 +22,17 @@ pub enum Bug {
     ClockForEventTime,
     /// A set is iterated in hash order.
     HashOrder,
+    /// The state is written before the log has committed it.
+    WriteBeforeCommit,
+    /// What was decided in memory is kept after a commit that failed.
+    ReusedOverlay,
+    /// The tables of the store are flushed one by one, so that a crash leaves them as of different batches.
+    FlushInParts,
 }
 
 impl Bug {
     /// Every planted bug.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::LostMessage,
         Self::DoubleAbsorb,
         Self::CommitBeforeWrite,
@@ -35,6 +41,9 @@ impl Bug {
         Self::StaleRedirect,
         Self::ClockForEventTime,
         Self::HashOrder,
+        Self::WriteBeforeCommit,
+        Self::ReusedOverlay,
+        Self::FlushInParts,
     ];
 
     /// Its name on the command line.
@@ -48,6 +57,9 @@ impl Bug {
             Self::StaleRedirect => "stale-redirect",
             Self::ClockForEventTime => "clock-for-event-time",
             Self::HashOrder => "hash-order",
+            Self::WriteBeforeCommit => "write-before-commit",
+            Self::ReusedOverlay => "reused-overlay",
+            Self::FlushInParts => "flush-in-parts",
         }
     }
 

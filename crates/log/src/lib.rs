@@ -8,6 +8,8 @@
 //! - [`kafka`]: many processes and a cluster. State is written beside it, after the commit.
 //! - [`simulated`]: in memory, seeded, single-threaded, and as unkind as the rules allow.
 //!
+//! And [`model`] is a cluster in memory beneath the log on Kafka, for simulations of that one.
+//!
 //! A worker's loop is the same on each:
 //!
 //! ```
@@ -37,8 +39,11 @@ pub mod embedded;
 mod error;
 mod failpoint;
 pub mod kafka;
+pub mod model;
 mod mutations;
 mod record;
+#[cfg(feature = "sabotage")]
+pub mod sabotage;
 pub mod simulated;
 mod traits;
 

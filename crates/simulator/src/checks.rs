@@ -10,40 +10,44 @@ use musubi_core::policy::Policy;
 use musubi_core::profile;
 use musubi_core::resolve::resolve_fully;
 use musubi_core::touchpoint::{Effect, EventKey};
-use musubi_log::Log;
 use musubi_schema::content_digest;
-use musubi_stitcher::{Batch, Input, Intake, Persons, Reading, Store, snapshot, standing_resolution, topics};
-use musubi_store::{InMemory, Reader, STATE_FAMILIES, Stored, Tables, keys};
+use musubi_stitcher::{Batch, Input, Intake, Persons, Reading, snapshot, standing_resolution, topics};
+use musubi_store::{Reader, STATE_FAMILIES, Stored, Tables, keys};
 
 use crate::arrivals::Arrival;
-use crate::consumer::{self, documents, read, same};
-use crate::driver::Driver;
+use crate::consumer::{self, documents, same};
+use crate::rest::Rest;
 use crate::scenario::Scenario;
 use crate::{Failed, Report};
 
 /// Asks every oracle about a run that has come to rest.
-pub(crate) fn at_rest(driver: &Driver) -> Result<Report, Failed> {
+pub(crate) fn at_rest(rest: &Rest<'_>) -> Result<Report, Failed> {
     honestly(|| {
-        let account = Account::of(driver)?;
-        let wanted = batch(&driver.scenario, &account)?;
-        let clusters = clusters(driver)?;
+        let account = Account::of(rest)?;
+        let wanted = batch(rest.scenario, &account)?;
+        let clusters = clusters(rest)?;
         for (root, cluster) in &clusters {
-            check_cluster(*root, cluster, &driver.scenario.policy)?;
+            check_cluster(*root, cluster, &rest.scenario.policy)?;
         }
         check_persons(&persons(&clusters), &wanted)?;
-        check_evidence(driver, &clusters, &wanted)?;
-        check_parents(driver, &clusters)?;
-        check_changelogs(driver)?;
-        account.check(driver)?;
-        consumer::follow(&driver.cluster, &wanted)?;
-        report(driver, &wanted)
+        check_evidence(rest, &clusters, &wanted)?;
+        check_parents(rest, &clusters)?;
+        check_changelogs(rest)?;
+        account.check(rest)?;
+        consumer::follow(rest.shelf, &wanted)?;
+        report(rest, &wanted)
     })
 }
 
+/// The fingerprint of all persons, as the disks have them.
+pub(crate) fn fingerprint(rest: &Rest<'_>) -> Result<String, Failed> {
+    Ok(persons(&clusters(rest)?).fingerprint().to_string())
+}
+
 /// Runs an oracle without the bug that is planted: it must not be fooled by what it is to find.
-fn honestly<T>(run: impl FnOnce() -> T) -> T {
+pub(crate) fn honestly<T>(run: impl FnOnce() -> T) -> T {
     #[cfg(feature = "sabotage")]
-    return musubi_core::sabotage::suspended(run);
+    return musubi_core::sabotage::suspended(|| musubi_log::sabotage::suspended(run));
     #[cfg(not(feature = "sabotage"))]
     run()
 }
@@ -59,12 +63,12 @@ struct Account {
 }
 
 impl Account {
-    fn of(driver: &Driver) -> Result<Self, Failed> {
-        let Scenario { policy, deployment, partitions, .. } = &driver.scenario;
+    fn of(rest: &Rest<'_>) -> Result<Self, Failed> {
+        let Scenario { policy, deployment, partitions, .. } = rest.scenario;
         let mut reading = Reading::new(policy.clone(), deployment.clone(), *partitions);
         let mut account = Self::default();
         for topic in [topics::TOUCHPOINTS, topics::DIRECTIVES] {
-            for delivery in read(&driver.cluster, &topic)? {
+            for delivery in rest.shelf.records(&topic)? {
                 match reading.record(&delivery) {
                     Intake::Refused(refused) => {
                         account.quarantine(refused.reason, refused.source.as_deref(), refused.event_id.as_deref());
@@ -97,14 +101,14 @@ impl Account {
     }
 
     /// That every record was taken, forgotten, known already or set aside, as it must be, and once.
-    fn check(&self, driver: &Driver) -> Result<(), Failed> {
+    fn check(&self, rest: &Rest<'_>) -> Result<(), Failed> {
         let mut set_aside = Self::default();
-        for (_, document) in documents(&driver.cluster, &topics::QUARANTINE)? {
+        for (_, document) in documents(rest.shelf, &topics::QUARANTINE)? {
             let part = |name: &str| document.as_ref()?.get(name)?.as_str();
             set_aside.quarantine(part("reason").unwrap_or_default(), part("source"), part("event_id"));
         }
         same("quarantine", &set_aside.quarantined, &self.quarantined)?;
-        let totals = driver.totals;
+        let totals = rest.totals;
         if totals.untold {
             return Ok(());
         }
@@ -117,6 +121,14 @@ impl Account {
         let table = |numbers: [u64; 3]| found.iter().map(|(name, _)| (*name).to_owned()).zip(numbers).collect();
         same("what turns did", &table(found.map(|(_, number)| number)), &table(wanted))
     }
+}
+
+/// That the accounts of all partitions say of the evidence what it is.
+pub(crate) fn accounts(rest: &Rest<'_>, all: &musubi_stitcher::Account) -> Result<(), Failed> {
+    let account = Account::of(rest)?;
+    let found = [all.taken + all.forgotten, all.duplicates, all.quarantined];
+    let wanted = [account.standing.len() as u64, account.duplicates, account.quarantined.values().sum()];
+    if found == wanted { Ok(()) } else { Err(Failed(format!("accounted for {found:?}, counted {wanted:?}"))) }
 }
 
 /// The persons that all of it must come to.
@@ -143,10 +155,10 @@ fn batch(scenario: &Scenario, account: &Account) -> Result<Persons, Failed> {
 }
 
 /// Every live cluster of every partition, at its home.
-fn clusters(driver: &Driver) -> Result<Vec<(Root, Cluster)>, Failed> {
+fn clusters(rest: &Rest<'_>) -> Result<Vec<(Root, Cluster)>, Failed> {
     let mut clusters = Vec::new();
-    for partition in 0..driver.scenario.partitions {
-        Stored(driver.disk(partition).clone()).each_cluster(partition, |root, home| {
+    for partition in 0..rest.scenario.partitions {
+        Stored(rest.disk(partition).clone()).each_cluster(partition, |root, home| {
             if let Home::Live(cluster) = home {
                 clusters.push((root, *cluster));
             }
@@ -207,10 +219,10 @@ fn check_persons(found: &Persons, wanted: &Persons) -> Result<(), Failed> {
 }
 
 /// That every event which is not forgotten is behind one signature, and nothing else is kept.
-fn check_evidence(driver: &Driver, clusters: &[(Root, Cluster)], wanted: &Persons) -> Result<(), Failed> {
+fn check_evidence(rest: &Rest<'_>, clusters: &[(Root, Cluster)], wanted: &Persons) -> Result<(), Failed> {
     let mut kept = BTreeSet::new();
     for (root, cluster) in clusters {
-        let stored = Stored(driver.disk(root.partition).clone());
+        let stored = Stored(rest.disk(root.partition).clone());
         for signature in cluster.signatures.iter().filter(|signature| signature.count > 0) {
             let effects = stored.effects(root.partition, signature.key)?;
             if effects.len() as u64 != signature.count {
@@ -228,19 +240,19 @@ fn check_evidence(driver: &Driver, clusters: &[(Root, Cluster)], wanted: &Person
         let (lost, extra) = (wanted.events.difference(&kept).count(), kept.difference(&wanted.events).count());
         return Err(Failed(format!("{lost} events are no evidence, and {extra} are that must not be")));
     }
-    check_strays(driver, clusters)
+    check_strays(rest, clusters)
 }
 
 /// That no effects lie about to which no signature of a cluster leads.
-fn check_strays(driver: &Driver, clusters: &[(Root, Cluster)]) -> Result<(), Failed> {
+fn check_strays(rest: &Rest<'_>, clusters: &[(Root, Cluster)]) -> Result<(), Failed> {
     let counted = |(root, cluster): &(Root, Cluster)| -> Vec<(u32, SignatureKey)> {
         let counted = cluster.signatures.iter().filter(|signature| signature.count > 0);
         counted.map(|signature| (root.partition, signature.key)).collect()
     };
     let known: BTreeSet<Vec<u8>> =
         clusters.iter().flat_map(counted).map(|(partition, key)| keys::effects(partition, key).to_vec()).collect();
-    for partition in 0..driver.scenario.partitions {
-        let stored = table(driver.disk(partition), keys::EFFECTS, partition)?;
+    for partition in 0..rest.scenario.partitions {
+        let stored = table(rest.disk(partition), keys::EFFECTS, partition)?;
         if let Some((key, _)) = stored.iter().find(|(key, _)| !known.contains(&key[..keys::PREFIX])) {
             return Err(Failed(format!("an effect lies about under {key:02x?}")));
         }
@@ -249,14 +261,14 @@ fn check_strays(driver: &Driver, clusters: &[(Root, Cluster)]) -> Result<(), Fai
 }
 
 /// That the owner of every identifier knows the way to the cluster that it lives in.
-fn check_parents(driver: &Driver, clusters: &[(Root, Cluster)]) -> Result<(), Failed> {
+fn check_parents(rest: &Rest<'_>, clusters: &[(Root, Cluster)]) -> Result<(), Failed> {
     for (root, cluster) in clusters {
         for member in cluster.members.iter().filter(|member| !member.foreign) {
-            let owner = member.identifier.owner(driver.scenario.partitions);
-            let parent = Stored(driver.disk(owner).clone()).parents(&[(owner, member.identifier.key())])?;
+            let owner = member.identifier.owner(rest.scenario.partitions);
+            let parent = Stored(rest.disk(owner).clone()).parents(&[(owner, member.identifier.key())])?;
             let mut way = parent.first().and_then(|parent| parent.as_ref()?.root);
             while let Some(at) = way.filter(|at| at != root) {
-                let home = Stored(driver.disk(at.partition).clone()).clusters(&[at])?.pop().flatten();
+                let home = Stored(rest.disk(at.partition).clone()).clusters(&[at])?.pop().flatten();
                 way = match home {
                     Some((Home::Forward(on), _)) if on < at => Some(on),
                     Some((Home::Forward(_) | Home::Live(_), _)) | None => None,
@@ -271,17 +283,10 @@ fn check_parents(driver: &Driver, clusters: &[(Root, Cluster)]) -> Result<(), Fa
 }
 
 /// That the state of every partition is what its changelog gives to somebody who starts with nothing.
-fn check_changelogs(driver: &Driver) -> Result<(), Failed> {
-    let mut onlooker = driver.cluster.worker();
-    for partition in 0..driver.scenario.partitions {
-        let (mut rebuilt, mut next) = (InMemory::default(), 0);
-        while let Some(changes) = onlooker.changelog(partition, next)? {
-            rebuilt.apply(&changes.state)?;
-            next = changes.next;
-        }
+fn check_changelogs(rest: &Rest<'_>) -> Result<(), Failed> {
+    for (partition, rebuilt) in (0..).zip(&rest.rebuilt) {
         for family in STATE_FAMILIES.into_iter().filter(|family| *family != keys::META) {
-            let (live, rebuilt) =
-                (table(driver.disk(partition), family, partition)?, table(&rebuilt, family, partition)?);
+            let (live, rebuilt) = (table(rest.disk(partition), family, partition)?, table(rebuilt, family, partition)?);
             if live != rebuilt {
                 return Err(Failed(format!("partition {partition}: `{family}` is not what its changelog says")));
             }
@@ -302,10 +307,10 @@ fn table(tables: &impl Tables, family: &'static str, partition: u32) -> Result<E
     Ok(entries)
 }
 
-fn report(driver: &Driver, wanted: &Persons) -> Result<Report, Failed> {
+fn report(rest: &Rest<'_>, wanted: &Persons) -> Result<Report, Failed> {
     let (mut story, mut records) = (DefaultHasher::new(), 0);
     for topic in topics::ALL {
-        for delivery in read(&driver.cluster, &topic)? {
+        for delivery in rest.shelf.records(&topic)? {
             let record = &delivery.record;
             (topic.as_str(), delivery.partition, delivery.offset, record.timestamp_ms).hash(&mut story);
             (record.key.as_deref(), record.value.as_deref(), &record.headers).hash(&mut story);
@@ -313,13 +318,14 @@ fn report(driver: &Driver, wanted: &Persons) -> Result<Report, Failed> {
         }
     }
     Ok(Report {
-        seed: driver.scenario.seed,
-        arrivals: driver.scenario.arrivals.len(),
+        seed: rest.scenario.seed,
+        arrivals: rest.scenario.arrivals.len(),
         records,
-        turns: driver.totals.turns,
-        undone: driver.totals.undone,
-        deaths: driver.totals.deaths,
-        moves: driver.totals.moves,
+        turns: rest.totals.turns,
+        undone: rest.totals.undone,
+        deaths: rest.totals.deaths,
+        moves: rest.totals.moves,
+        alarms: 0,
         persons: wanted.persons.len(),
         fingerprint: wanted.fingerprint().to_string(),
         story: story.finish(),

@@ -4,27 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use musubi_core::change::Snapshot;
 use musubi_core::person::PersonId;
-use musubi_log::simulated::Cluster;
-use musubi_log::{Budget, Delivery, Reader, Topic};
+use musubi_log::{Delivery, Topic};
 use musubi_schema::{avro, render_profile};
 use musubi_stitcher::{Persons, topics};
 use serde_json::{Map, Value};
 
 use crate::Failed;
+use crate::rest::Shelf;
 
 type Json = Map<String, Value>;
 
-/// Everything on a topic, partition by partition, in order of offset.
-pub(crate) fn read(cluster: &Cluster, topic: &Topic) -> Result<Vec<Delivery>, Failed> {
-    let mut records = Vec::new();
-    for partition in 0..cluster.partitions(topic)? {
-        records.extend(cluster.read(topic, partition, 0, Budget::records(usize::MAX))?.records);
-    }
-    Ok(records)
-}
-
 /// The records of an output topic as JSON, each with its key; none where it is a tombstone.
-pub(crate) fn documents(cluster: &Cluster, topic: &Topic) -> Result<Vec<(String, Option<Json>)>, Failed> {
+pub(crate) fn documents(shelf: &dyn Shelf, topic: &Topic) -> Result<Vec<(String, Option<Json>)>, Failed> {
     let schema = avro::Topic::ALL.into_iter().find(|schema| schema.name() == topic.as_str());
     let schema = schema.ok_or_else(|| Failed(format!("`{topic}` has no schema")))?;
     let document = |delivery: Delivery| {
@@ -34,7 +25,7 @@ pub(crate) fn documents(cluster: &Cluster, topic: &Topic) -> Result<Vec<(String,
         avro::to_json(schema, &value, &mut text)?;
         Ok((key, Some(serde_json::from_slice(&text)?)))
     };
-    read(cluster, topic)?.into_iter().map(document).collect()
+    shelf.records(topic)?.into_iter().map(document).collect()
 }
 
 /// The last word under each key.
@@ -55,30 +46,30 @@ struct Known {
 
 /// Reads everything that was said downstream, checks that it holds together, and that whoever believed it ends with
 /// the persons that there are.
-pub(crate) fn follow(cluster: &Cluster, persons: &Persons) -> Result<(), Failed> {
-    let profiles = documents(cluster, &topics::PROFILES)?;
-    let known = follow_changes(cluster, &by_version(&profiles))?;
+pub(crate) fn follow(shelf: &dyn Shelf, persons: &Persons) -> Result<(), Failed> {
+    let profiles = documents(shelf, &topics::PROFILES)?;
+    let known = follow_changes(shelf, &by_version(&profiles))?;
     let profiles = compacted(profiles);
     check_profiles(&profiles, &known, persons)?;
-    check_identities(&compacted(documents(cluster, &topics::IDENTITY_MAP)?), &known, persons)?;
-    check_rows(cluster, &known, persons)?;
-    check_headers(cluster)?;
-    check_redirects(&compacted(documents(cluster, &topics::REDIRECTS)?), &known, persons)
+    check_identities(&compacted(documents(shelf, &topics::IDENTITY_MAP)?), &known, persons)?;
+    check_rows(shelf, &known, persons)?;
+    check_headers(shelf)?;
+    check_redirects(&compacted(documents(shelf, &topics::REDIRECTS)?), &known, persons)
 }
 
 /// That the flat rows add up to the identity map and to the traits of every person, and that a reader who keeps the row
 /// with the greatest version of each key, and applies a tombstone only over an older one, comes to the same.
-fn check_rows(cluster: &Cluster, known: &BTreeMap<String, Known>, persons: &Persons) -> Result<(), Failed> {
+fn check_rows(shelf: &dyn Shelf, known: &BTreeMap<String, Known>, persons: &Persons) -> Result<(), Failed> {
     let text = |row: &Json, name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let version = |row: &Json| row.get("version").and_then(Value::as_u64).unwrap_or_default();
     let (mut owners, mut traits) = (BTreeMap::new(), BTreeMap::new());
-    for row in rows(cluster, &topics::PROFILE_IDENTIFIERS)?.values() {
+    for row in rows(shelf, &topics::PROFILE_IDENTIFIERS)?.values() {
         let (identifier, person) = (identifier(&Value::Object(row.clone())), text(row, "person_id"));
         if let Some(other) = owners.insert(identifier.clone(), person.clone()) {
             return Err(Failed(format!("{identifier} has rows of {other} and of {person}")));
         }
     }
-    for row in rows(cluster, &topics::PROFILE_TRAITS)?.values() {
+    for row in rows(shelf, &topics::PROFILE_TRAITS)?.values() {
         let person = text(row, "person_id");
         if known.get(&person).is_none_or(|known| known.version < version(row)) {
             return Err(Failed(format!("a row of {person} has a version that she never had: {row:?}")));
@@ -112,18 +103,18 @@ fn flat(value: &musubi_core::value::Value) -> (String, String) {
 }
 
 /// The rows of a flat topic, kept right by the versions in the headers alone.
-fn rows(cluster: &Cluster, topic: &Topic) -> Result<BTreeMap<String, Json>, Failed> {
+fn rows(shelf: &dyn Shelf, topic: &Topic) -> Result<BTreeMap<String, Json>, Failed> {
     let mut kept: BTreeMap<String, (u64, Option<Json>)> = BTreeMap::new();
-    let deliveries = read(cluster, topic)?;
+    let deliveries = shelf.records(topic)?;
     // The worst order that a reader of several partitions could meet them in, but for those of one key: the last first.
-    for (delivery, (key, row)) in deliveries.iter().zip(documents(cluster, topic)?).rev() {
+    for (delivery, (key, row)) in deliveries.iter().zip(documents(shelf, topic)?).rev() {
         let version = note(delivery, "profile_version").and_then(|text| text.parse().ok()).unwrap_or_default();
         if kept.get(&key).is_none_or(|(have, _)| *have < version) {
             kept.insert(key, (version, row));
         }
     }
     let by_version: BTreeMap<String, Json> = kept.into_iter().filter_map(|(key, (_, row))| Some((key, row?))).collect();
-    same("rows by offset and by version", &compacted(documents(cluster, topic)?), &by_version)?;
+    same("rows by offset and by version", &compacted(documents(shelf, topic)?), &by_version)?;
     Ok(by_version)
 }
 
@@ -135,10 +126,10 @@ fn note<'a>(delivery: &'a Delivery, name: &str) -> Option<&'a str> {
 
 /// That every record says which it is, by a name that no other has, and that a version in the headers is the one in the
 /// value.
-fn check_headers(cluster: &Cluster) -> Result<(), Failed> {
+fn check_headers(shelf: &dyn Shelf) -> Result<(), Failed> {
     let mut told: BTreeMap<(String, String), Delivery> = BTreeMap::new();
     for topic in topics::ALL.into_iter().filter(|topic| !topics::INPUTS.contains(topic)) {
-        for delivery in read(cluster, &topic)? {
+        for delivery in shelf.records(&topic)? {
             let wanted = |name: &str| {
                 let lacks = || Failed(format!("no header `{name}` on {delivery:?}"));
                 Ok::<_, Failed>(note(&delivery, name).ok_or_else(lacks)?.to_owned())
@@ -166,11 +157,11 @@ fn by_version(profiles: &[(String, Option<Json>)]) -> BTreeMap<(String, u64), &J
 }
 
 fn follow_changes(
-    cluster: &Cluster,
+    shelf: &dyn Shelf,
     states: &BTreeMap<(String, u64), &Json>,
 ) -> Result<BTreeMap<String, Known>, Failed> {
     let mut persons: BTreeMap<String, Known> = BTreeMap::new();
-    for (id, change) in documents(cluster, &topics::PROFILE_CHANGES)? {
+    for (id, change) in documents(shelf, &topics::PROFILE_CHANGES)? {
         let change = change.ok_or_else(|| Failed(format!("a tombstone among the changes of {id}")))?;
         let known = persons.entry(id.clone()).or_default();
         known.take(&id, &change)?;

@@ -8,13 +8,14 @@ use musubi_core::change::Position;
 use musubi_log::simulated::{Cluster, WorkerId};
 use musubi_log::{Append, Budget, Log, Offset, Producer, Record};
 use musubi_schema::avro;
-use musubi_stitcher::{Error, Ruling, Turn, Worker, topics};
-use musubi_store::{Tables, keys};
+use musubi_stitcher::{Error, Ruling, Store as _, Turn, Worker, topics};
+use musubi_store::{InMemory, Tables, keys};
 
 use crate::Failed;
 use crate::arrivals::Arrival;
 use crate::disk::Disk;
 use crate::mishap::{Fate, Fated, Mishap};
+use crate::rest::Rest;
 use crate::scenario::Scenario;
 use crate::story::{Step, Story};
 
@@ -101,6 +102,22 @@ impl Driver {
         self.rest()
     }
 
+    /// What it has come to.
+    pub(crate) fn at_rest(&self) -> Result<Rest<'_>, Failed> {
+        let mut onlooker = self.cluster.worker();
+        let mut rebuilt = Vec::new();
+        for partition in 0..self.scenario.partitions {
+            let (mut state, mut next) = (InMemory::default(), 0);
+            while let Some(changes) = onlooker.changelog(partition, next)? {
+                state.apply(&changes.state)?;
+                next = changes.next;
+            }
+            rebuilt.push(state);
+        }
+        let disks = (0..self.scenario.partitions).map(|partition| self.disk(partition).clone()).collect();
+        Ok(Rest { scenario: &self.scenario, shelf: &self.cluster, disks, rebuilt, totals: self.totals })
+    }
+
     /// The disk of the worker that holds a partition.
     pub(crate) fn disk(&self, partition: u32) -> &Disk {
         &self.seats[self.owners[partition as usize]].disk
@@ -122,7 +139,7 @@ impl Driver {
 
     fn send(&mut self, arrival: usize) -> Result<(), Failed> {
         let partitions = self.scenario.partitions;
-        let (topic, key, value) = self.encode(&self.scenario.arrivals[arrival])?;
+        let (topic, key, value) = encode(&self.scenario, &self.scenario.arrivals[arrival])?;
         let owner = topics::partition_of(&key, partitions);
         let astray = self.scenario.dice.happens(self.scenario.troubles.astray);
         let partition = if astray { self.scenario.dice.below(partitions) } else { owner };
@@ -130,29 +147,6 @@ impl Driver {
         let record = Record::new(key.into_bytes(), value, i64::try_from(arrival).unwrap_or_default());
         self.cluster.append(vec![Append { topic, partition, record }])?;
         Ok(())
-    }
-
-    /// The topic, key and bytes of an arrival.
-    fn encode(&self, arrival: &Arrival) -> Result<(musubi_log::Topic, String, Vec<u8>), Failed> {
-        let Scenario { policy, deployment, .. } = &self.scenario;
-        let mut bytes = Vec::new();
-        let name = |(namespace, value): &(Arc<str>, Arc<str>)| format!("{namespace}:{value}");
-        Ok(match arrival {
-            Arrival::Touchpoint(touchpoint) => {
-                avro::Record::Touchpoint(touchpoint).encode(&mut bytes)?;
-                let strongest = policy.identify(touchpoint, deployment).ok();
-                let key = strongest.map_or_else(|| name(&touchpoint.identifiers[0]), |it| it.kept[0].text().to_owned());
-                (topics::TOUCHPOINTS, key, bytes)
-            }
-            Arrival::Directive(directive) => {
-                avro::Record::Directive(directive).encode(&mut bytes)?;
-                let nowhere = Position { topic: topics::DIRECTIVES.as_str().into(), partition: 0, offset: 0 };
-                let entry = Ruling::read(directive, policy, deployment, nowhere).ok();
-                let key = entry.map_or_else(|| "nobody".to_owned(), |ruling| ruling.entry().text().to_owned());
-                (topics::DIRECTIVES, key, bytes)
-            }
-            Arrival::Noise(bytes) => (topics::TOUCHPOINTS, "noise".to_owned(), bytes.clone()),
-        })
     }
 
     /// Lets partitions change hands.
@@ -281,6 +275,29 @@ impl Driver {
         }
         Ok(true)
     }
+}
+
+/// The topic, key and bytes of an arrival.
+pub(crate) fn encode(scenario: &Scenario, arrival: &Arrival) -> Result<(musubi_log::Topic, String, Vec<u8>), Failed> {
+    let Scenario { policy, deployment, .. } = scenario;
+    let mut bytes = Vec::new();
+    let name = |(namespace, value): &(Arc<str>, Arc<str>)| format!("{namespace}:{value}");
+    Ok(match arrival {
+        Arrival::Touchpoint(touchpoint) => {
+            avro::Record::Touchpoint(touchpoint).encode(&mut bytes)?;
+            let strongest = policy.identify(touchpoint, deployment).ok();
+            let key = strongest.map_or_else(|| name(&touchpoint.identifiers[0]), |it| it.kept[0].text().to_owned());
+            (topics::TOUCHPOINTS, key, bytes)
+        }
+        Arrival::Directive(directive) => {
+            avro::Record::Directive(directive).encode(&mut bytes)?;
+            let nowhere = Position { topic: topics::DIRECTIVES.as_str().into(), partition: 0, offset: 0 };
+            let entry = Ruling::read(directive, policy, deployment, nowhere).ok();
+            let key = entry.map_or_else(|| "nobody".to_owned(), |ruling| ruling.entry().text().to_owned());
+            (topics::DIRECTIVES, key, bytes)
+        }
+        Arrival::Noise(bytes) => (topics::TOUCHPOINTS, "noise".to_owned(), bytes.clone()),
+    })
 }
 
 /// Where a partition's changelog is to be read next, by what a disk holds.

@@ -36,24 +36,29 @@ pub struct Summary {
     pub deaths: u64,
     /// Partitions that changed hands.
     pub moves: u64,
+    /// Torn transactions that were found.
+    pub alarms: u64,
     /// The seeds in which something disagreed, the least first.
     pub failures: Vec<Failure>,
 }
 
 impl Summary {
-    fn add(&mut self, outcome: Result<Report, Failure>) {
+    fn add(&mut self, outcome: Result<Vec<Report>, Failure>) {
         self.seeds += 1;
         match outcome {
-            Ok(report) => {
-                self.arrivals += report.arrivals as u64;
-                self.records += report.records;
-                self.turns += report.turns;
-                self.undone += report.undone;
-                self.deaths += report.deaths;
-                self.moves += report.moves;
-            }
+            Ok(reports) => reports.iter().for_each(|report| self.add_report(report)),
             Err(failure) => self.failures.push(failure),
         }
+    }
+
+    fn add_report(&mut self, report: &Report) {
+        self.arrivals += report.arrivals as u64;
+        self.records += report.records;
+        self.turns += report.turns;
+        self.undone += report.undone;
+        self.deaths += report.deaths;
+        self.moves += report.moves;
+        self.alarms += report.alarms;
     }
 }
 

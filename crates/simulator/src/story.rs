@@ -19,6 +19,14 @@ pub(crate) enum Step {
     Died { seat: usize, disk_lost: bool },
     /// A partition went to another worker.
     Moved { partition: u32, to: usize },
+    /// A process is not heard by its group, and may stand still.
+    Silent { seat: usize, still: bool },
+    /// The group prepares another generation.
+    Unsettled,
+    /// The group told a process something.
+    Told { seat: usize, word: String },
+    /// A process ended with an error.
+    Ended { seat: usize, why: String },
     /// All arrivals are in; from here on nobody dies.
     Resting,
 }
@@ -47,6 +55,13 @@ impl fmt::Display for Step {
                 write!(f, "worker {seat} dies and comes back with {disk} disk")
             }
             Self::Moved { partition, to } => write!(f, "partition {partition} moves to worker {to}"),
+            Self::Silent { seat, still } => {
+                let how = if *still { "stands still" } else { "is cut off from its group" };
+                write!(f, "process {seat} {how}")
+            }
+            Self::Unsettled => write!(f, "the group prepares another generation"),
+            Self::Told { seat, word } => write!(f, "process {seat} is told: {word}"),
+            Self::Ended { seat, why } => write!(f, "process {seat} ends: {why}"),
             Self::Resting => write!(f, "everything is in; the troubles end"),
         }
     }

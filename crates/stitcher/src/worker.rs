@@ -129,6 +129,10 @@ impl<L: Log, T: Store> Worker<L, T> {
             self.log.rewind()?;
         }
         let (transaction, mut turn) = decided?;
+        #[cfg(feature = "sabotage")]
+        if musubi_core::sabotage::is(musubi_core::sabotage::Bug::WriteBeforeCommit) {
+            self.tables().apply(&transaction.state)?;
+        }
         match self.log.commit(transaction) {
             Ok(Committed::Applied) => {}
             Ok(Committed::Unapplied { state, changelog }) => self.apply(&state, &changelog)?,
@@ -211,7 +215,13 @@ impl<L: Log, T: Store> Worker<L, T> {
 
     /// After a commit that failed or may have failed: what is in memory is no longer to be believed.
     fn recover(&mut self) -> Result<(), Error> {
-        self.machine.forget();
+        #[cfg(feature = "sabotage")]
+        let forgets = !musubi_core::sabotage::is(musubi_core::sabotage::Bug::ReusedOverlay);
+        #[cfg(not(feature = "sabotage"))]
+        let forgets = true;
+        if forgets {
+            self.machine.forget();
+        }
         self.log.rewind()?;
         let held: Vec<Lease> = self.log.assignment().to_vec();
         self.restore(&held)

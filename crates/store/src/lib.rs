@@ -4,6 +4,7 @@
 //! `drop_*` functions over any [`Writer`], so that one batch can hold the state and whatever else has to be atomic with
 //! it. What this crate is not: it knows no log and decides nothing.
 
+mod aside;
 mod bulk;
 pub mod codec;
 mod frozen;
@@ -14,6 +15,7 @@ mod rocks;
 mod tables;
 mod writer;
 
+pub use aside::{is_noted_damaged, note_damage, set_aside};
 pub use bulk::Sorted;
 pub use frozen::Frozen;
 pub use pages::Pages;

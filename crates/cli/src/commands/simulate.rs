@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use anyhow::Result;
-use musubi_simulator::{Options, run_seeds};
+use musubi_simulator::{Options, World, run_seeds};
 use serde_json::json;
 
 use crate::output;
@@ -15,7 +15,8 @@ use crate::progress::Progress;
 /// Look for two orders of the same touchpoints that disagree.
 ///
 /// Each seed draws a policy, a hostile stream, partitions, workers and misfortunes (copies, delays, crashes, moves,
-/// late zombies), and compares what comes out with a batch computation. Prints one JSON object, and each failure with
+/// late zombies), and compares what comes out with a batch computation. It does so twice: on a log in memory, and with
+/// the log on Kafka on a model of a cluster. Prints one JSON object, and each failure with
 /// the seed that tells it again; exits with 1 where there is one.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -25,6 +26,10 @@ pub(crate) struct Args {
     /// The first seed.
     #[arg(long, value_name = "S", default_value_t = 0)]
     first: u64,
+    /// In this world only: `gentle`, a log that keeps to what any log promises, or `kafka`, the log on Kafka on a model
+    /// of a cluster. Without it, each seed is played in both.
+    #[arg(long, value_name = "WORLD", value_parser = world)]
+    world: Option<World>,
     /// Plant this bug, to see that it is found.
     #[cfg(feature = "sabotage")]
     #[arg(long, value_name = "BUG", value_parser = bug)]
@@ -59,6 +64,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         "undone": summary.undone,
         "deaths": summary.deaths,
         "moves": summary.moves,
+        "alarms": summary.alarms,
     });
     let mut out = output::stdout();
     writeln!(out, "{answer}")?;
@@ -66,18 +72,22 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     Ok(if summary.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
+fn world(name: &str) -> Result<World, String> {
+    World::named(name).ok_or_else(|| format!("wanted one of {}", World::ALL.map(World::as_str).join(", ")))
+}
+
 #[cfg(not(feature = "sabotage"))]
-fn options(_: &Args) -> Options {
-    Options::default()
+fn options(args: &Args) -> Options {
+    Options { world: args.world, ..Options::default() }
 }
 
 #[cfg(feature = "sabotage")]
 fn options(args: &Args) -> Options {
-    Options { bug: args.sabotage, ..Options::default() }
+    Options { world: args.world, bug: args.sabotage, ..Options::default() }
 }
 
 #[cfg(feature = "sabotage")]
 fn bug(name: &str) -> Result<musubi_simulator::Bug, String> {
-    let names = musubi_simulator::Bug::ALL.map(musubi_simulator::Bug::as_str);
+    let names: Vec<&str> = musubi_simulator::Bug::all().map(musubi_simulator::Bug::as_str).collect();
     musubi_simulator::Bug::named(name).ok_or_else(|| format!("wanted one of {}", names.join(", ")))
 }

@@ -1,20 +1,20 @@
 //! The state's writes as records of the changelog, and back.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::Duration;
 
-use rdkafka::Message;
-use rdkafka::consumer::Consumer as _;
-use rdkafka::error::KafkaError;
-use rdkafka::message::BorrowedMessage;
-use rdkafka::topic_partition_list::{Offset as At, TopicPartitionList};
-
-use super::client::{self, ASK, Consumer, Quiet};
+use super::Settings;
+use super::calls::{Cluster, Heard, Message, Place, Reads, View};
+use super::client;
 use super::footer::{Footer, Sum};
-use super::{Settings, client::open};
 use crate::{Error, Mutation, Mutations, Offset, Partition, Table, Topic};
 
 /// How long nothing may come while a changelog is read before the read is given up.
 const SILENCE: Duration = Duration::from_secs(30);
+/// How long is waited for the next record before it is looked at the time.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// How often is looked whether a transaction is decided.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Writes the key of a state write as its changelog has it: the table's name, a zero, the key. No two tables' keys meet.
 pub(super) fn key_into(buffer: &mut Vec<u8>, table: Table, key: &[u8]) {
@@ -70,9 +70,10 @@ pub(super) enum Stale {
 }
 
 /// Reads changelogs to their end.
-pub(super) struct Tail {
-    consumer: Consumer,
-    asker: Consumer,
+pub(super) struct Tail<C: Cluster> {
+    cluster: Arc<C>,
+    consumer: C::Reads,
+    asker: C::Reads,
     name: String,
     topic: Topic,
     tables: Vec<Table>,
@@ -80,11 +81,12 @@ pub(super) struct Tail {
     tombstones_ms: i64,
 }
 
-impl Tail {
-    pub(super) fn open(settings: &Settings) -> Result<Self, Error> {
+impl<C: Cluster> Tail<C> {
+    pub(super) fn open(cluster: &Arc<C>, settings: &Settings) -> Result<Self, Error> {
         Ok(Self {
-            consumer: open(&client::reading(settings), Quiet, "a reader of changelogs")?,
-            asker: open(&client::asking(settings), Quiet, "a client that asks")?,
+            consumer: cluster.reads(View::Committed)?,
+            asker: cluster.reads(View::Written)?,
+            cluster: Arc::clone(cluster),
             name: settings.name(&settings.changelog),
             topic: settings.changelog.clone(),
             tables: settings.tables.clone(),
@@ -101,18 +103,22 @@ impl Tail {
     /// The end of a changelog once nothing before it is undecided. A client that reads committed records only would be
     /// told an end that leaves out what was committed a moment ago.
     fn settled_end(&self, partition: Partition, patience: Duration) -> Result<Offset, Error> {
+        #[cfg(feature = "sabotage")]
+        if crate::sabotage::is(crate::sabotage::Bug::StableForEnd) {
+            return watermarks(&self.consumer, &self.name, partition).map(|(_, stable)| stable);
+        }
         let (_, end) = self.bounds(&self.name, partition)?;
-        let deadline = Instant::now() + patience;
+        let deadline = self.cluster.now() + patience;
         loop {
             let (_, stable) = watermarks(&self.consumer, &self.name, partition)?;
             if stable >= end {
                 return Ok(end);
             }
-            if Instant::now() > deadline {
+            if self.cluster.now() > deadline {
                 let what = format!("`{}/{partition}` is still undecided at {stable} of {end}", self.name);
                 return Err(Error::Stalled { what });
             }
-            std::thread::sleep(Duration::from_millis(5));
+            self.cluster.pause(LOOK);
         }
     }
 
@@ -121,17 +127,16 @@ impl Tail {
     /// # Errors
     /// [`Error::Broker`].
     pub(super) fn committed(&self, settings: &Settings, partition: Partition) -> Result<Vec<(Topic, Offset)>, Error> {
-        let mut list = TopicPartitionList::new();
-        for topic in &settings.inputs {
-            list.add_partition(&settings.name(topic), number(partition));
-        }
-        let committed = client::patiently(ASK, || self.consumer.committed_offsets(list.clone(), ASK));
+        let place = |topic: &Topic| Place { topic: settings.name(topic), partition, at: 0 };
+        let committed = self.consumer.committed(&settings.inputs.iter().map(place).collect::<Vec<_>>());
         let committed = committed.map_err(|why| Error::broker("asking what the group has read", why))?;
-        let of = |topic: &Topic| match committed.find_partition(&settings.name(topic), number(partition))?.offset() {
-            At::Offset(offset) => Some((topic.clone(), offset.max(0).cast_unsigned())),
-            _ => None,
-        };
-        Ok(settings.inputs.iter().filter_map(of).collect())
+        let of = |(topic, offset): (&Topic, Option<Offset>)| Some((topic.clone(), offset?));
+        Ok(settings.inputs.iter().zip(committed).filter_map(of).collect())
+    }
+
+    fn read_from(&self, partition: Partition, at: Offset) -> Result<(), Error> {
+        let assigned = self.consumer.assign(&[Place { topic: self.name.clone(), partition, at }]);
+        assigned.map_err(|why| Error::broker("reading a changelog", why))
     }
 
     /// Whether a state that ends with the footer at `footer` can be brought up to date from what comes after it.
@@ -139,31 +144,28 @@ impl Tail {
     /// # Errors
     /// [`Error::Broker`], [`Error::Stalled`].
     pub(super) fn stale(&self, partition: Partition, footer: Offset) -> Result<Option<Stale>, Error> {
-        let mut list = TopicPartitionList::new();
-        add(&mut list, &self.name, partition, footer)?;
-        self.consumer.assign(&list).map_err(|why| Error::broker("reading a changelog", why))?;
-        let deadline = Instant::now() + SILENCE;
+        self.read_from(partition, footer)?;
+        let deadline = self.cluster.now() + SILENCE;
         loop {
-            match self.consumer.poll(Duration::from_millis(100)) {
-                Some(Ok(message)) => return Ok(self.judge(&message, footer)),
-                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(Some(Stale::Gone)),
-                Some(Err(why)) if !client::passes(&why) => return Err(Error::broker("reading a changelog", why)),
-                None | Some(Err(_)) if Instant::now() > deadline => {
+            match self.consumer.poll(PATIENCE, |message| self.judge(&message, footer)) {
+                Heard::Message(judged) => return Ok(judged),
+                Heard::End => return Ok(Some(Stale::Gone)),
+                Heard::Failed(why) if !client::passes(&why) => return Err(Error::broker("reading a changelog", why)),
+                Heard::Nothing | Heard::Failed(_) if self.cluster.now() > deadline => {
                     return Err(Error::Stalled { what: format!("nothing came from `{}/{partition}`", self.name) });
                 }
-                None | Some(Err(_)) => {}
+                Heard::Nothing | Heard::Failed(_) => {}
             }
         }
     }
 
     /// Judges a state by the record that should be its last footer.
-    fn judge(&self, message: &BorrowedMessage<'_>, footer: Offset) -> Option<Stale> {
-        let offset = message.offset().max(0).cast_unsigned();
-        if offset != footer || !Footer::is_key(message.key().unwrap_or_default()) {
+    fn judge(&self, message: &Message<'_>, footer: Offset) -> Option<Stale> {
+        if message.offset != footer || !Footer::is_key(message.key.unwrap_or_default()) {
             return Some(Stale::Gone);
         }
-        let written = message.timestamp().to_millis().unwrap_or_default();
-        (now_ms().saturating_sub(written) > self.tombstones_ms).then_some(Stale::Old)
+        let written = message.timestamp_ms.unwrap_or_default();
+        (self.cluster.wall_ms().saturating_sub(written) > self.tombstones_ms).then_some(Stale::Old)
     }
 
     /// Hands over every batch from `from` to the end, in order, and returns the last footer. `patience` is how long a
@@ -186,58 +188,39 @@ impl Tail {
                 Before::Nothing | Before::First => None,
             });
         }
-        let mut list = TopicPartitionList::new();
-        add(&mut list, &self.name, partition, from)?;
-        self.consumer.assign(&list).map_err(|why| Error::broker("reading a changelog", why))?;
+        self.read_from(partition, from)?;
         let mut gathering = Gathering::new(self, partition, from, before);
-        let mut heard = Instant::now();
+        let mut heard = self.cluster.now();
         loop {
-            match self.consumer.poll(Duration::from_millis(100)) {
-                Some(Ok(message)) => {
-                    heard = Instant::now();
-                    if let Some(batch) = gathering.take(&message)? {
+            match self.consumer.poll(PATIENCE, |message| gathering.take(&message)) {
+                Heard::Message(taken) => {
+                    heard = self.cluster.now();
+                    if let Some(batch) = taken? {
                         each(batch)?;
                     }
                 }
-                Some(Err(KafkaError::PartitionEOF(_))) => break,
-                Some(Err(why)) if !client::passes(&why) => return Err(Error::broker("reading a changelog", why)),
+                Heard::End => break,
+                Heard::Failed(why) if !client::passes(&why) => return Err(Error::broker("reading a changelog", why)),
                 // A broker that is away tells so again and again.
-                None | Some(Err(_)) if heard.elapsed() > SILENCE => {
+                Heard::Nothing | Heard::Failed(_) if self.cluster.now().saturating_sub(heard) > SILENCE => {
                     return Err(Error::Stalled { what: format!("nothing came from `{}/{partition}`", self.name) });
                 }
-                None | Some(Err(_)) => {}
+                Heard::Nothing | Heard::Failed(_) => {}
             }
         }
         gathering.finish(end)
     }
 }
 
-/// The watermarks as the client's isolation sees them.
-pub(super) fn watermarks(client: &Consumer, name: &str, partition: Partition) -> Result<(Offset, Offset), Error> {
-    let (low, high) = client::patiently(ASK, || client.fetch_watermarks(name, number(partition), ASK))
-        .map_err(|why| Error::broker(format!("asking where `{name}/{partition}` begins and ends"), why))?;
-    Ok((low.max(0).cast_unsigned(), high.max(0).cast_unsigned()))
-}
-
-pub(super) fn add(list: &mut TopicPartitionList, name: &str, partition: Partition, at: Offset) -> Result<(), Error> {
-    let at = At::Offset(i64::try_from(at).unwrap_or(i64::MAX));
-    list.add_partition_offset(name, number(partition), at).map_err(|why| Error::broker("naming an offset", why))
-}
-
-/// A partition as librdkafka counts them.
-pub(super) fn number(partition: Partition) -> i32 {
-    i32::try_from(partition).unwrap_or(i32::MAX)
-}
-
-/// Milliseconds since 1970.
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+fn watermarks(client: &impl Reads, name: &str, partition: Partition) -> Result<(Offset, Offset), Error> {
+    let asked = client.watermarks(name, partition);
+    asked.map_err(|why| Error::broker(format!("asking where `{name}/{partition}` begins and ends"), why))
 }
 
 /// The batch that is being read.
 struct Gathering<'a> {
-    tail: &'a Tail,
+    topic: &'a Topic,
+    tables: &'a [Table],
     partition: Partition,
     before: Option<Footer>,
     /// Where the footer of the batch before stands, if it is still to be read.
@@ -249,37 +232,37 @@ struct Gathering<'a> {
 }
 
 impl<'a> Gathering<'a> {
-    fn new(tail: &'a Tail, partition: Partition, from: Offset, before: Before) -> Self {
-        let whole_since = now_ms().saturating_sub(tail.uncompacted_ms);
+    fn new<C: Cluster>(tail: &'a Tail<C>, partition: Partition, from: Offset, before: Before) -> Self {
+        let whole_since = tail.cluster.wall_ms().saturating_sub(tail.uncompacted_ms);
         let (before, first) = match before {
             Before::Nothing => (None, None),
             Before::Known(footer) => (Some(footer), None),
             Before::First => (None, Some(from)),
         };
-        Self { tail, partition, before, first, state: Mutations::new(), sum: Sum::default(), whole_since }
+        let (topic, tables) = (&tail.topic, tail.tables.as_slice());
+        Self { topic, tables, partition, before, first, state: Mutations::new(), sum: Sum::default(), whole_since }
     }
 
-    fn take(&mut self, message: &BorrowedMessage<'_>) -> Result<Option<Batch>, Error> {
-        let offset = message.offset().max(0).cast_unsigned();
-        let key = message.key().unwrap_or_default();
+    fn take(&mut self, message: &Message<'_>) -> Result<Option<Batch>, Error> {
+        let (offset, key) = (message.offset, message.key.unwrap_or_default());
         if Footer::is_key(key) {
-            let footer = Footer::decode(message.payload().unwrap_or_default());
+            let footer = Footer::decode(message.value.unwrap_or_default());
             let footer = footer.ok_or_else(|| self.corrupt(offset, "its footer cannot be read"))?;
             if self.first == Some(offset) {
                 self.before = Some(footer);
                 return Ok(None);
             }
-            let compacted = message.timestamp().to_millis().is_none_or(|at| at < self.whole_since);
+            let compacted = message.timestamp_ms.is_none_or(|at| at < self.whole_since);
             return self.end(footer, offset, compacted).map(Some);
         }
-        let Some((table, at)) = split(key, &self.tail.tables) else {
+        let Some((table, at)) = split(key, self.tables) else {
             return Err(self.corrupt(offset, "its key names no table of the state"));
         };
-        match message.payload() {
+        match message.value {
             Some(value) => self.state.put(table, at, value),
             None => self.state.delete(table, at),
         }
-        self.sum.add(key, message.payload());
+        self.sum.add(key, message.value);
         Ok(None)
     }
 
@@ -293,6 +276,10 @@ impl<'a> Gathering<'a> {
     }
 
     fn finish(self, end: Offset) -> Result<Option<Footer>, Error> {
+        #[cfg(feature = "sabotage")]
+        if crate::sabotage::is(crate::sabotage::Bug::SkippedFooter) {
+            return Ok(self.before);
+        }
         match self.sum.count {
             0 => Ok(self.before),
             _ => Err(self.corrupt(end.saturating_sub(1), "it has no footer: the transaction was torn")),
@@ -300,12 +287,16 @@ impl<'a> Gathering<'a> {
     }
 
     fn corrupt(&self, offset: Offset, reason: &'static str) -> Error {
-        Error::Corrupt { topic: self.tail.topic.clone(), partition: self.partition, offset, reason }
+        Error::Corrupt { topic: self.topic.clone(), partition: self.partition, offset, reason }
     }
 }
 
 /// Why a batch is not whole, if it is not. Compaction may have taken records and footers away, but never added any.
 fn torn(footer: &Footer, before: Option<&Footer>, sum: &Sum, compacted: bool) -> Option<&'static str> {
+    #[cfg(feature = "sabotage")]
+    if crate::sabotage::is(crate::sabotage::Bug::SkippedFooter) {
+        return None;
+    }
     if before.is_some_and(|before| footer.batch <= before.batch) {
         return Some("its footer's number does not rise: a batch was written twice");
     }

@@ -26,7 +26,7 @@ pub(super) const LARGEST: usize = 8 * 1024 * 1024;
 
 /// A client that says nothing but its log.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Quiet;
+pub struct Quiet;
 
 impl ClientContext for Quiet {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {

@@ -10,8 +10,8 @@ use rdkafka::message::Message;
 use rdkafka::producer::{BaseRecord, DeliveryResult, NoCustomPartitioner, ProducerContext, ThreadedProducer};
 
 use super::Settings;
-use super::changelog::number;
 use super::client;
+use super::librdkafka::number;
 use super::transactor::headers;
 use crate::{Append, Error, Offset, Producer};
 

@@ -5,14 +5,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
-use rdkafka::Message;
-use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers};
-use rdkafka::topic_partition_list::TopicPartitionList;
 
-use super::changelog::{add, number};
-use super::client::{self, Consumer, Quiet};
+use super::calls::{Cluster, Heard, Message, Place, Reads, View};
 use super::inbox::Inbox;
 use super::{Settings, footer::Footer};
 use crate::{Bytes, Delivery, Error, Partition, Record, Topic};
@@ -36,8 +31,8 @@ struct Reading {
     epoch: u64,
 }
 
-pub(super) struct Fetch {
-    consumer: Consumer,
+pub(super) struct Fetch<C: Cluster> {
+    consumer: C::Reads,
     commands: Receiver<Command>,
     inboxes: Vec<Arc<Inbox>>,
     /// The inputs, and their names on the cluster.
@@ -47,16 +42,15 @@ pub(super) struct Fetch {
     paused: Vec<bool>,
 }
 
-impl Fetch {
+impl<C: Cluster> Fetch<C> {
     pub(super) fn open(
+        cluster: &C,
         settings: &Settings,
         inboxes: Vec<Arc<Inbox>>,
         commands: Receiver<Command>,
     ) -> Result<Self, Error> {
-        let mut config = client::reading(settings);
-        config.set("enable.partition.eof", "false");
         Ok(Self {
-            consumer: client::open(&config, Quiet, "a reader of inputs")?,
+            consumer: cluster.reads(View::Inputs)?,
             commands,
             paused: vec![false; inboxes.len()],
             inboxes,
@@ -81,7 +75,8 @@ impl Fetch {
         }
     }
 
-    fn turn(&mut self) -> Result<bool, Error> {
+    /// One look at commands and at what comes; false when nobody commands any more.
+    pub(super) fn turn(&mut self) -> Result<bool, Error> {
         loop {
             match self.commands.try_recv() {
                 Ok(command) => self.obey(command)?,
@@ -93,14 +88,11 @@ impl Fetch {
         let mut handful: Vec<Vec<(usize, u64, Delivery)>> = vec![Vec::new(); self.inboxes.len()];
         let mut patience = NAP;
         for _ in 0..HANDFUL {
-            match self.consumer.poll(patience) {
-                None => break,
-                Some(Ok(message)) => {
-                    if let Some((worker, fetched)) = self.sort(&message) {
-                        handful[worker].push(fetched);
-                    }
-                }
-                Some(Err(why)) => self.hear(why)?,
+            match self.consumer.poll(patience, |message| self.sort(message)) {
+                Heard::Nothing => break,
+                Heard::Message(None) | Heard::End => {}
+                Heard::Message(Some((worker, fetched))) => handful[worker].push(fetched),
+                Heard::Failed(why) => hear(why)?,
             }
             patience = Duration::ZERO;
         }
@@ -117,14 +109,17 @@ impl Fetch {
             Command::Leave { partition } => self.leave(partition),
             Command::Read { partition, worker, epoch, from } => {
                 self.leave(partition)?;
-                let mut list = TopicPartitionList::new();
-                for (topic, name) in &self.inputs {
-                    add(&mut list, name, partition, from.next(topic).unwrap_or_default())?;
-                }
-                let assigned = self.consumer.incremental_assign(&list);
-                assigned.map_err(|why| Error::broker("reading inputs", why))?;
+                let place = |(topic, name): &(Topic, String)| Place {
+                    topic: name.clone(),
+                    partition,
+                    at: from.next(topic).unwrap_or_default(),
+                };
+                let places = Vec::from_iter(self.inputs.iter().map(place));
+                #[cfg(feature = "sabotage")]
+                let places = replayed(places, &from);
+                self.consumer.join(&places).map_err(|why| Error::broker("reading inputs", why))?;
                 if self.paused[worker] {
-                    self.consumer.pause(&list).map_err(|why| Error::broker("pausing inputs", why))?;
+                    self.consumer.hold(&places).map_err(|why| Error::broker("pausing inputs", why))?;
                 }
                 self.reading.insert(partition, Reading { worker, epoch });
                 Ok(())
@@ -137,17 +132,12 @@ impl Fetch {
             return Ok(());
         }
         let list = self.list(std::iter::once(partition));
-        self.consumer.incremental_unassign(&list).map_err(|why| Error::broker("leaving inputs", why))
+        self.consumer.leave(&list).map_err(|why| Error::broker("leaving inputs", why))
     }
 
-    fn list(&self, partitions: impl Iterator<Item = Partition>) -> TopicPartitionList {
-        let mut list = TopicPartitionList::new();
-        for partition in partitions {
-            for (_, name) in &self.inputs {
-                list.add_partition(name, number(partition));
-            }
-        }
-        list
+    fn list(&self, partitions: impl Iterator<Item = Partition>) -> Vec<Place> {
+        let of = |partition| self.inputs.iter().map(move |(_, name)| Place { topic: name.clone(), partition, at: 0 });
+        partitions.flat_map(of).collect()
     }
 
     /// Pauses the partitions of a worker whose inbox is full, and resumes them when it is half empty.
@@ -161,53 +151,57 @@ impl Fetch {
             self.paused[worker] = pause;
             let its = self.reading.iter().filter(|(_, reading)| reading.worker == worker);
             let list = self.list(its.map(|(partition, _)| *partition));
-            let done = if pause { self.consumer.pause(&list) } else { self.consumer.resume(&list) };
+            let done = if pause { self.consumer.hold(&list) } else { self.consumer.go_on(&list) };
             done.map_err(|why| Error::broker("pausing or resuming inputs", why))?;
         }
         Ok(())
     }
 
     /// A message as a delivery, and whose it is.
-    fn sort(&self, message: &BorrowedMessage<'_>) -> Option<(usize, (usize, u64, Delivery))> {
-        let partition = Partition::try_from(message.partition()).ok()?;
-        let reading = self.reading.get(&partition)?;
-        let lane = self.inputs.iter().position(|(_, name)| name == message.topic())?;
-        let delivery = delivery(self.inputs[lane].0.clone(), partition, message);
+    fn sort(&self, message: Message<'_>) -> Option<(usize, (usize, u64, Delivery))> {
+        let reading = self.reading.get(&message.partition)?;
+        let lane = self.inputs.iter().position(|(_, name)| name == message.topic)?;
+        let delivery = delivery(self.inputs[lane].0.clone(), message);
         Some((reading.worker, (lane, reading.epoch, delivery)))
-    }
-
-    /// What cannot be read any more is an error; what librdkafka goes on trying is not.
-    fn hear(&self, why: KafkaError) -> Result<(), Error> {
-        use rdkafka::error::RDKafkaErrorCode as Code;
-        let lost =
-            matches!(why.rdkafka_error_code(), Some(Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::Fatal));
-        if lost {
-            return Err(Error::broker("reading inputs: a position is no longer there", why));
-        }
-        tracing::warn!(%why, "reading inputs");
-        Ok(())
     }
 }
 
+/// The places where the batch began that a footer covers.
+#[cfg(feature = "sabotage")]
+fn replayed(mut places: Vec<Place>, from: &Footer) -> Vec<Place> {
+    if crate::sabotage::is(crate::sabotage::Bug::ReplayedBatch) {
+        for place in &mut places {
+            let covered = from.inputs.iter().find(|covered| place.topic.ends_with(&covered.topic));
+            place.at = covered.map_or(place.at, |covered| covered.from);
+        }
+    }
+    places
+}
+
+/// What cannot be read any more is an error; what librdkafka goes on trying is not.
+fn hear(why: KafkaError) -> Result<(), Error> {
+    use rdkafka::error::RDKafkaErrorCode as Code;
+    let lost = matches!(why.rdkafka_error_code(), Some(Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::Fatal));
+    if lost {
+        return Err(Error::broker("reading inputs: a position is no longer there", why));
+    }
+    tracing::warn!(%why, "reading inputs");
+    Ok(())
+}
+
 /// A message as a delivery of ours. Key and value are slices of one buffer.
-pub(super) fn delivery(topic: Topic, partition: Partition, message: &BorrowedMessage<'_>) -> Delivery {
-    let (key, value) = (message.key(), message.payload());
+pub(super) fn delivery(topic: Topic, message: Message<'_>) -> Delivery {
+    let Message { partition, offset, key, value, headers, timestamp_ms, .. } = message;
     let mut buffer = Vec::with_capacity(key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len));
     buffer.extend_from_slice(key.unwrap_or_default());
     let middle = buffer.len();
     buffer.extend_from_slice(value.unwrap_or_default());
     let buffer = Bytes::from(buffer);
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
-        let header = |header: rdkafka::message::Header<'_, &[u8]>| {
-            (header.key.to_owned().into(), Bytes::copy_from_slice(header.value.unwrap_or_default()))
-        };
-        headers.iter().map(header).collect()
-    });
     let record = Record {
         key: key.map(|_| buffer.slice(..middle)),
         value: value.map(|_| buffer.slice(middle..)),
         headers,
-        timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
+        timestamp_ms: timestamp_ms.unwrap_or_default(),
     };
-    Delivery { topic, partition, offset: message.offset().max(0).cast_unsigned(), record }
+    Delivery { topic, partition, offset, record }
 }

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
 
+use super::calls::{Cluster, Rebalance};
 use super::client;
 use super::fetch::{Command, Fetch};
 use super::footer::Footer;
 use super::inbox::{Inbox, Standing};
+use super::librdkafka::Librdkafka;
 use super::member::{self, Context, Member};
 use super::restore::{self, Progress};
 use super::{Replica, Settings, Watchdog, Worker};
@@ -20,6 +22,9 @@ use crate::{Error, Lease, Partition};
 
 /// How many partitions are restored at a time: one is bound by the network, and more by two cores.
 const RESTORERS: usize = 2;
+/// How long workers may take to finish what they hold of partitions that leave. Then they are left behind: the group's
+/// generation fences what they still commit.
+const FINISH: Duration = Duration::from_secs(15);
 
 /// A partition held by this process.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +51,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// The inbox of the worker with this number.
+    pub(super) fn inbox(&self, number: usize) -> Arc<Inbox> {
+        Arc::clone(&self.inboxes[number])
+    }
+
     fn held(&self) -> MutexGuard<'_, BTreeMap<Partition, Hold>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -82,7 +92,7 @@ impl Shared {
     }
 
     /// The group gave partitions to this process: their state is brought up to date before a worker hears of them.
-    pub(super) fn gain(&self, partitions: &[Partition]) {
+    fn gain(&self, partitions: &[Partition]) {
         for partition in partitions.iter().copied() {
             let lease = Lease { partition, generation: self.generation.fetch_add(1, Ordering::Relaxed) + 1 };
             self.held().insert(partition, Hold { lease, leaving: false });
@@ -104,8 +114,24 @@ impl Shared {
         self.command(Command::Read { partition: lease.partition, worker, epoch, from });
     }
 
-    /// The group takes partitions away. Returns whether every worker had finished with them by the deadline.
-    pub(super) fn lose(&self, partitions: &[Partition], deadline: Instant) -> bool {
+    /// Takes a word of the group. Returns how long is to be waited for workers before [`Shared::dismiss`]: what is lost is
+    /// somebody else's already, and whatever is still committed for it will be refused.
+    pub(super) fn hear(&self, word: &Rebalance) -> Duration {
+        if is_overheard(word) {
+            return Duration::ZERO;
+        }
+        match word {
+            Rebalance::Gained(partitions) => self.gain(partitions),
+            Rebalance::Given { partitions, .. } => self.leave(partitions),
+        }
+        match word {
+            Rebalance::Gained(_) | Rebalance::Given { lost: true, .. } => Duration::ZERO,
+            Rebalance::Given { lost: false, .. } => FINISH,
+        }
+    }
+
+    /// Partitions are being given up: nothing more of them is read, and their workers are told.
+    fn leave(&self, partitions: &[Partition]) {
         for partition in partitions {
             let mut held = self.held();
             if let Some(hold) = held.get_mut(partition) {
@@ -114,9 +140,26 @@ impl Shared {
                 self.inboxes[self.worker_of(*partition)].lose(hold.lease);
             }
         }
-        let unfinished = self.inboxes.iter().filter(|inbox| !inbox.await_release(deadline)).count();
-        self.held().retain(|partition, _| !partitions.contains(partition));
-        unfinished == 0
+    }
+
+    /// Waits until every worker has finished with what is given up, for so long at most. Returns whether it has.
+    pub(super) fn await_release(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        self.inboxes.iter().filter(|inbox| !inbox.await_release(deadline)).count() == 0
+    }
+
+    /// Whether every worker has finished with what is given up.
+    pub(super) fn released(&self) -> bool {
+        self.inboxes.iter().all(|inbox| inbox.is_released())
+    }
+
+    /// Partitions are given up: what a worker still commits for them is refused.
+    pub(super) fn dismiss(&self, word: &Rebalance) {
+        if let Rebalance::Given { partitions, .. } = word
+            && !is_overheard(word)
+        {
+            self.held().retain(|partition, _| !partitions.contains(partition));
+        }
     }
 
     pub(super) fn command(&self, command: Command) {
@@ -131,20 +174,32 @@ impl Shared {
     }
 }
 
-/// A process in the group. Dropping it leaves the group.
-pub struct Group {
-    shared: Arc<Shared>,
-    member: Arc<Member>,
-    threads: Vec<JoinHandle<()>>,
+/// Whether a planted bug does not want to hear it.
+#[cfg(not(feature = "sabotage"))]
+const fn is_overheard(_: &Rebalance) -> bool {
+    false
 }
 
-impl Group {
-    /// Joins the group. Partitions come to the workers when their state is there.
-    ///
-    /// # Errors
-    /// [`Error::Broker`] where a client cannot be made of the settings.
-    pub fn join(settings: Settings, replica: Arc<dyn Replica>, watchdog: Watchdog) -> Result<Self, Error> {
-        let settings = Arc::new(settings);
+#[cfg(feature = "sabotage")]
+fn is_overheard(word: &Rebalance) -> bool {
+    matches!(word, Rebalance::Given { lost: true, .. }) && crate::sabotage::is(crate::sabotage::Bug::KeptLost)
+}
+
+/// The parts of a process, none of them at work.
+pub(super) struct Parts<C: Cluster> {
+    pub(super) shared: Arc<Shared>,
+    pub(super) fetch: Fetch<C>,
+    /// Partitions that are to be restored.
+    pub(super) leases: Receiver<Lease>,
+}
+
+impl<C: Cluster> Parts<C> {
+    pub(super) fn new(
+        cluster: &C,
+        settings: Arc<Settings>,
+        replica: Arc<dyn Replica>,
+        watchdog: Watchdog,
+    ) -> Result<Self, Error> {
         let workers = settings.workers.max(1);
         let inboxes = Vec::from_iter((0..workers).map(|_| Arc::new(Inbox::new(settings.inputs.len()))));
         let (fetch, commands) = channel();
@@ -162,7 +217,27 @@ impl Group {
             restore: Mutex::new(restore),
             settings: Arc::clone(&settings),
         });
-        let fetch = Fetch::open(&settings, inboxes, commands)?;
+        Ok(Self { fetch: Fetch::open(cluster, &settings, inboxes, commands)?, shared, leases })
+    }
+}
+
+/// A process in the group. Dropping it leaves the group.
+pub struct Group {
+    cluster: Arc<Librdkafka>,
+    shared: Arc<Shared>,
+    member: Arc<Member>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Group {
+    /// Joins the group. Partitions come to the workers when their state is there.
+    ///
+    /// # Errors
+    /// [`Error::Broker`] where a client cannot be made of the settings.
+    pub fn join(settings: Settings, replica: Arc<dyn Replica>, watchdog: Watchdog) -> Result<Self, Error> {
+        let settings = Arc::new(settings);
+        let cluster = Arc::new(Librdkafka::new(Arc::clone(&settings)));
+        let Parts { shared, fetch, leases } = Parts::new(&*cluster, Arc::clone(&settings), replica, watchdog)?;
         let member = client::open(&client::member(&settings), Context(Arc::clone(&shared)), "a member of the group")?;
         let member: Arc<Member> = Arc::new(member);
         let lead = settings.name(&settings.lead);
@@ -172,20 +247,20 @@ impl Group {
         threads.push(start("kafka-member", move || member::run(&joined, &within)));
         let leases = Arc::new(Mutex::new(leases));
         for _ in 0..RESTORERS {
-            let (shared, leases) = (Arc::clone(&shared), Arc::clone(&leases));
-            threads.push(start("kafka-restore", move || restore::run(&shared, &leases)));
+            let (cluster, shared, leases) = (Arc::clone(&cluster), Arc::clone(&shared), Arc::clone(&leases));
+            threads.push(start("kafka-restore", move || restore::run(cluster, &shared, &leases)));
         }
         if settings.standby {
-            let shared = Arc::clone(&shared);
-            threads.push(start("kafka-standby", move || restore::stand_by(&shared)));
+            let (cluster, shared) = (Arc::clone(&cluster), Arc::clone(&shared));
+            threads.push(start("kafka-standby", move || restore::stand_by(cluster, &shared)));
         }
-        Ok(Self { shared, member, threads })
+        Ok(Self { cluster, shared, member, threads })
     }
 
     /// The worker with a number below the settings' `workers`. Each is to be taken once, and polled from one thread.
     pub fn worker(&self, number: usize) -> Worker {
-        let inbox = Arc::clone(&self.shared.inboxes[number]);
-        Worker::new(Arc::clone(&self.shared), Arc::clone(&self.member), inbox, number)
+        let (cluster, shared) = (Arc::clone(&self.cluster), Arc::clone(&self.shared));
+        Worker::new(cluster, shared, Arc::clone(&self.member), self.shared.inbox(number), number)
     }
 
     /// What is being restored, and how far it is.

@@ -96,6 +96,12 @@ impl Inbox {
         true
     }
 
+    /// Whether the worker took note of all its losses.
+    pub(super) fn is_released(&self) -> bool {
+        let queue = self.queue();
+        queue.leaving == 0 || queue.closed
+    }
+
     /// The worker reads a partition anew: what was fetched for it is dropped.
     pub(super) fn reread(&self, partition: Partition) -> u64 {
         let mut queue = self.queue();
@@ -155,6 +161,9 @@ impl Inbox {
         patience: Duration,
         idle: impl Fn(&Queue) -> bool,
     ) -> MutexGuard<'a, Queue> {
+        if patience.is_zero() {
+            return queue;
+        }
         let quiet = |queue: &mut Queue| queue.failure.is_none() && queue.changes.is_empty() && idle(queue);
         self.filled.wait_timeout_while(queue, patience, quiet).unwrap_or_else(PoisonError::into_inner).0
     }

@@ -9,8 +9,8 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset as At, TopicPartitionList};
 
 use super::Settings;
-use super::changelog::{add, number, watermarks};
 use super::client::{self, ASK, Consumer, Quiet};
+use super::librdkafka::{add, number, watermarks};
 use crate::{Error, Offset, Partition, Topic};
 
 /// How far the group is behind in one partition of one input.

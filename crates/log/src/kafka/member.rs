@@ -11,19 +11,19 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 
+use super::calls::Rebalance;
 use super::client;
 use super::group::Shared;
 use crate::failpoint::failpoint;
 use crate::{Error, Partition};
 
-/// How long workers may take to finish what they hold of partitions that leave. Then they are left behind: the group's
-/// generation fences what they still commit.
-const FINISH: Duration = Duration::from_secs(15);
+/// How long leaving the group may take.
+const LEAVE: Duration = Duration::from_secs(15);
 /// How often the thread looks whether it is to end.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// What librdkafka tells the member.
-pub(super) struct Context(pub(super) Arc<Shared>);
+pub struct Context(pub(super) Arc<Shared>);
 
 /// The member's client.
 pub(super) type Member = BaseConsumer<Context>;
@@ -44,16 +44,17 @@ impl ConsumerContext for Context {
         let done = if what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             tracing::info!(?partitions, "partitions gained");
             failpoint("assign");
-            assign(member, list).inspect(|()| self.0.gain(&partitions))
+            assign(member, list).map(|()| self.0.hear(&Rebalance::Gained(partitions))).map(|_| ())
         } else {
             let lost = member.assignment_lost();
             tracing::info!(?partitions, lost, "partitions given up");
             failpoint("revoke");
-            // What is lost is somebody else's already: whatever is still committed for it will be refused.
-            let deadline = Instant::now() + if lost { Duration::ZERO } else { FINISH };
-            if !self.0.lose(&partitions, deadline) && !lost {
-                tracing::warn!(?partitions, "a worker did not finish in time: its commit will be refused");
+            let word = Rebalance::Given { partitions, lost };
+            let patience = self.0.hear(&word);
+            if !self.0.await_release(patience) && !lost {
+                tracing::warn!(?word, "a worker did not finish in time: its commit will be refused");
             }
+            self.0.dismiss(&word);
             failpoint("revoked");
             member.incremental_unassign(list)
         };
@@ -91,7 +92,7 @@ pub(super) fn run(member: &Member, shared: &Shared) {
         tracing::warn!(%why, "leaving the group");
         return;
     }
-    let deadline = Instant::now() + FINISH;
+    let deadline = Instant::now() + LEAVE;
     while !member.closed() && Instant::now() < deadline {
         drop(member.poll(LOOK));
     }

@@ -20,7 +20,11 @@
 //! partition here is one of every input together. So the group is joined for the lead topic alone, and what follows from
 //! its assignment is read by a second client that starts where the footer says, after the state is there. A queue for each
 //! partition is avoided on purpose: it loses wake-ups (librdkafka issue 4340).
+//!
+//! **What is decided is apart from what is called** ([`calls`]): the same decisions run on librdkafka and on the model of a
+//! cluster, [`crate::model`], where the simulation has them.
 
+pub mod calls;
 mod changelog;
 mod client;
 mod edge;
@@ -29,12 +33,14 @@ mod footer;
 mod group;
 mod inbox;
 mod lag;
+mod librdkafka;
 mod member;
 mod outcome;
 mod read;
 mod replica;
 mod restore;
 mod settings;
+mod steps;
 mod topics;
 mod transactor;
 mod watchdog;
@@ -44,10 +50,12 @@ pub use edge::Edge;
 pub use footer::{Covered, Footer};
 pub use group::Group;
 pub use lag::{Ends, Gauge, Lag, ends, lag};
+pub use librdkafka::Librdkafka;
 pub use read::Onlooker;
 pub use replica::{Loaded, Replica};
-pub use restore::{Progress, Restoring, recover};
+pub use restore::{Progress, Restoring, recover, recover_from};
 pub use settings::{Protocol, Settings};
+pub use steps::Steps;
 pub use topics::{Cleanup, Difference, Planned, apply, check, purge};
 pub use watchdog::Watchdog;
 pub use worker::Worker;

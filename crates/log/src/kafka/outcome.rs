@@ -1,6 +1,8 @@
 //! What is done about an error of a transaction: the one place where it is decided.
 
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::RDKafkaErrorCode as Code;
+
+use super::calls::{Refused, Sort};
 
 /// The steps of a transaction, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,39 +32,36 @@ pub(super) enum Next {
 
 /// Decides what is done about an error. librdkafka sorts errors into fatal, abortable and retriable; this adds what it
 /// cannot know: that a commit without an answer has an unknown outcome, and that some errors are a matter of configuration.
-pub(super) fn after(call: Call, error: &KafkaError) -> Next {
-    if hopeless(error) {
+pub(super) fn after(call: Call, refused: &Refused) -> Next {
+    if hopeless(refused) {
         return Next::Exit;
     }
-    let KafkaError::Transaction(why) = error else {
-        return match call {
-            Call::Init | Call::Begin | Call::Commit | Call::Abort => Next::Recreate,
-            Call::Send | Call::Offsets => Next::Abort,
-        };
-    };
-    match call {
-        _ if why.is_fatal() => Next::Recreate,
-        Call::Abort if why.txn_requires_abort() => Next::Recreate,
-        _ if why.txn_requires_abort() && fenced(why.code()) => Next::Fenced,
-        _ if why.txn_requires_abort() => Next::Abort,
+    match (refused.sort, call) {
+        (Sort::Plain, Call::Init | Call::Begin | Call::Commit | Call::Abort) => Next::Recreate,
+        (Sort::Plain, Call::Send | Call::Offsets) => Next::Abort,
+        (Sort::Fatal, _) => Next::Recreate,
+        (Sort::Abortable, Call::Abort) => Next::Recreate,
+        (Sort::Abortable, _) if fenced(refused) => Next::Fenced,
+        (Sort::Abortable, _) => Next::Abort,
         // Its timeout cannot be resumed: the same call again would be another call.
-        Call::Offsets if why.code() == Code::OperationTimedOut => Next::Recreate,
-        Call::Init | Call::Begin | Call::Send | Call::Offsets | Call::Commit | Call::Abort if why.is_retriable() => {
-            Next::Retry
-        }
-        _ => Next::Recreate,
+        (_, Call::Offsets) if refused.code() == Some(Code::OperationTimedOut) => Next::Recreate,
+        (Sort::Retriable, _) => Next::Retry,
+        (Sort::Other, _) => Next::Recreate,
     }
 }
 
 /// The group says that the member's word no longer counts.
-fn fenced(code: Code) -> bool {
-    matches!(code, Code::IllegalGeneration | Code::UnknownMemberId | Code::FencedInstanceId | Code::RebalanceInProgress)
+fn fenced(refused: &Refused) -> bool {
+    matches!(
+        refused.code(),
+        Some(Code::IllegalGeneration | Code::UnknownMemberId | Code::FencedInstanceId | Code::RebalanceInProgress)
+    )
 }
 
 /// Errors of configuration and of rights.
-fn hopeless(error: &KafkaError) -> bool {
+fn hopeless(refused: &Refused) -> bool {
     matches!(
-        error.rdkafka_error_code(),
+        refused.code(),
         Some(
             Code::ClusterAuthorizationFailed
                 | Code::TopicAuthorizationFailed

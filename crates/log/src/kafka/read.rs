@@ -9,9 +9,9 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::Settings;
-use super::changelog::{add, watermarks};
 use super::client::{self, ASK, Consumer, Quiet};
 use super::fetch::delivery;
+use super::librdkafka::{add, seen, watermarks};
 use crate::{Budget, Error, Offset, Partition, Reader, Stretch, Topic};
 
 /// How long the end of what is committed may take to be told where the budget has no patience.
@@ -94,7 +94,7 @@ impl Reader for Onlooker {
             let patience = if stretch.records.is_empty() { left } else { Duration::ZERO };
             match reader.poll(patience) {
                 Some(Ok(message)) => {
-                    let delivery = delivery(topic.clone(), partition, &message);
+                    let delivery = delivery(topic.clone(), seen(&message));
                     bytes += delivery.record.size();
                     stretch.next = delivery.offset + 1;
                     stretch.records.push(delivery);

@@ -4,17 +4,19 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Settings;
+use super::calls::Cluster;
 use super::changelog::{Batch, Before, Stale, Tail};
 use super::footer::{Covered, Footer};
 use super::group::Shared;
 use super::inbox::Standing;
+use super::librdkafka::Librdkafka;
 use super::replica::{Loaded, Replica};
 use crate::failpoint::failpoint;
-use crate::{Error, Lease, Mutation, Offset, Partition, Table};
+use crate::{Error, Lease, Mutation, Offset, Partition, Table, Topic};
 
 /// How long what somebody else left open may stay undecided: the broker aborts it after the transaction timeout.
 const UNDECIDED: Duration = Duration::from_secs(60);
@@ -62,37 +64,90 @@ impl Progress {
 }
 
 /// Restores what the process is given, one partition after another, until nobody gives any.
-pub(super) fn run(shared: &Shared, leases: &Mutex<Receiver<Lease>>) {
-    let mut tail = None;
+pub(super) fn run<C: Cluster>(cluster: Arc<C>, shared: &Shared, leases: &Mutex<Receiver<Lease>>) {
+    let mut restoration = Restoration::new(cluster);
     loop {
         let next = leases.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(lease) = next else { return };
-        let attempt = |tail: &mut Option<Tail>| -> Result<(), Error> {
-            let tail = open(tail, shared)?;
-            let _desk = shared.desks[lease.partition as usize].lock().unwrap_or_else(PoisonError::into_inner);
-            let standing = restore(&Restorer::of(shared), tail, lease.partition)?;
-            agree(&shared.settings, tail, lease.partition, &standing.footer)?;
-            shared.restored(lease, standing);
-            Ok(())
-        };
-        while shared.holds(lease) {
-            match attempt(&mut tail) {
-                Ok(()) => break,
-                Err(why @ (Error::Broker { .. } | Error::Stalled { .. })) => {
-                    tracing::warn!(partition = lease.partition, %why, "a partition cannot be restored yet");
-                    tail = None;
-                    std::thread::sleep(GLANCE);
-                }
-                Err(why) => return shared.fail(&why),
+        loop {
+            let desk = shared.desks[lease.partition as usize].lock().unwrap_or_else(PoisonError::into_inner);
+            match restoration.attempt(shared, lease, &desk) {
+                Attempt::Done => break,
+                Attempt::Again => restoration.cluster.pause(GLANCE),
             }
         }
     }
 }
 
-fn open<'a>(tail: &'a mut Option<Tail>, shared: &Shared) -> Result<&'a Tail, Error> {
+/// How an attempt at a partition ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// It is restored, or nobody's here any more, or it never will be.
+    Done,
+    /// Once more, later.
+    Again,
+}
+
+/// Somebody who restores, with the means to do it.
+pub(super) struct Restoration<C: Cluster> {
+    cluster: Arc<C>,
+    tail: Option<Tail<C>>,
+}
+
+impl<C: Cluster> Restoration<C> {
+    pub(super) fn new(cluster: Arc<C>) -> Self {
+        Self { cluster, tail: None }
+    }
+
+    /// Tries to bring a partition up to date, for as long as the process holds it. The desk is the partition's.
+    pub(super) fn attempt(&mut self, shared: &Shared, lease: Lease, _desk: &MutexGuard<'_, ()>) -> Attempt {
+        if !shared.holds(lease) {
+            return Attempt::Done;
+        }
+        match self.restore(shared, lease) {
+            Ok(()) => Attempt::Done,
+            Err(why @ (Error::Broker { .. } | Error::Stalled { .. })) => {
+                tracing::warn!(partition = lease.partition, %why, "a partition cannot be restored yet");
+                self.tail = None;
+                Attempt::Again
+            }
+            Err(why) => {
+                shared.fail(&why);
+                Attempt::Done
+            }
+        }
+    }
+
+    fn restore(&mut self, shared: &Shared, lease: Lease) -> Result<(), Error> {
+        let tail = open(&mut self.tail, &self.cluster, &shared.settings)?;
+        // Asked before the changelog is read: what somebody commits meanwhile is then no contradiction.
+        let committed = tail.committed(&shared.settings, lease.partition)?;
+        let standing = restore(&Restorer::of(shared), tail, lease.partition)?;
+        agree(&shared.settings, lease.partition, committed, &standing.footer)?;
+        shared.restored(lease, standing);
+        Ok(())
+    }
+
+    /// Applies what is new in the changelog of a partition that somebody else holds. The desk is the partition's.
+    pub(super) fn follow(
+        &mut self,
+        shared: &Shared,
+        partition: Partition,
+        _desk: &MutexGuard<'_, ()>,
+    ) -> Result<(), Error> {
+        let tail = open(&mut self.tail, &self.cluster, &shared.settings)?;
+        follow(shared, tail, partition)
+    }
+}
+
+fn open<'a, C: Cluster>(
+    tail: &'a mut Option<Tail<C>>,
+    cluster: &Arc<C>,
+    settings: &Settings,
+) -> Result<&'a Tail<C>, Error> {
     match tail {
         Some(tail) => Ok(tail),
-        None => Ok(tail.insert(Tail::open(&shared.settings)?)),
+        None => Ok(tail.insert(Tail::open(cluster, settings)?)),
     }
 }
 
@@ -113,7 +168,7 @@ impl<'a> Restorer<'a> {
 }
 
 /// Brings a partition's state to the end of its changelog.
-fn restore(shared: &Restorer<'_>, tail: &Tail, partition: Partition) -> Result<Standing, Error> {
+fn restore<C: Cluster>(shared: &Restorer<'_>, tail: &Tail<C>, partition: Partition) -> Result<Standing, Error> {
     let name = shared.settings.name(&shared.settings.changelog);
     let (start, end) = tail.bounds(&name, partition)?;
     let known = shared.replica.position(partition)?;
@@ -150,13 +205,26 @@ fn restore(shared: &Restorer<'_>, tail: &Tail, partition: Partition) -> Result<S
 /// # Errors
 /// As for a worker's restoring.
 pub fn recover(settings: &Settings, replica: Arc<dyn Replica>, progress: &Progress) -> Result<(), Error> {
-    let tail = Tail::open(settings)?;
+    recover_from(Arc::new(Librdkafka::new(Arc::new(settings.clone()))), settings, replica, progress)
+}
+
+/// As [`recover`], from a cluster.
+///
+/// # Errors
+/// As for a worker's restoring.
+pub fn recover_from<C: Cluster>(
+    cluster: Arc<C>,
+    settings: &Settings,
+    replica: Arc<dyn Replica>,
+    progress: &Progress,
+) -> Result<(), Error> {
+    let tail = Tail::open(&cluster, settings)?;
     let restorer = Restorer { settings, replica: replica.as_ref(), progress, leaving: &AtomicBool::new(false) };
     (0..settings.partitions).try_for_each(|partition| restore(&restorer, &tail, partition).map(drop))
 }
 
 /// Where inputs begin that nobody has read.
-fn beginning(shared: &Restorer<'_>, tail: &Tail, partition: Partition) -> Result<Footer, Error> {
+fn beginning<C: Cluster>(shared: &Restorer<'_>, tail: &Tail<C>, partition: Partition) -> Result<Footer, Error> {
     let mut inputs = Vec::new();
     for topic in &shared.settings.inputs {
         let (start, _) = tail.bounds(&shared.settings.name(topic), partition)?;
@@ -166,9 +234,9 @@ fn beginning(shared: &Restorer<'_>, tail: &Tail, partition: Partition) -> Result
 }
 
 /// From what is here, where that still leads to the end; else from nothing.
-fn follow_on(
+fn follow_on<C: Cluster>(
     shared: &Restorer<'_>,
-    tail: &Tail,
+    tail: &Tail<C>,
     partition: Partition,
     next: Offset,
     end: Offset,
@@ -186,8 +254,13 @@ fn follow_on(
 
 /// That the changelog knows of everything the group has read. Where it does not, its end was lost, and going on would be
 /// to read and say again what was said: nobody does that in silence.
-fn agree(settings: &Settings, tail: &Tail, partition: Partition, footer: &Footer) -> Result<(), Error> {
-    for (topic, committed) in tail.committed(settings, partition)? {
+fn agree(
+    settings: &Settings,
+    partition: Partition,
+    committed: Vec<(Topic, Offset)>,
+    footer: &Footer,
+) -> Result<(), Error> {
+    for (topic, committed) in committed {
         let known = footer.next(&topic).unwrap_or_default();
         if committed > known {
             return Err(Error::Mismatch {
@@ -205,9 +278,9 @@ fn agree(settings: &Settings, tail: &Tail, partition: Partition, footer: &Footer
 }
 
 /// From what is here: batch by batch. The footer before the position is read once more, for it says where inputs go on.
-fn catch_up(
+fn catch_up<C: Cluster>(
     shared: &Restorer<'_>,
-    tail: &Tail,
+    tail: &Tail<C>,
     partition: Partition,
     next: Offset,
 ) -> Result<(Option<Footer>, Offset), Error> {
@@ -222,9 +295,9 @@ fn catch_up(
 }
 
 /// From nothing: the newest value of each key, in sorted runs that the store takes in whole.
-fn load(
+fn load<C: Cluster>(
     shared: &Restorer<'_>,
-    tail: &Tail,
+    tail: &Tail<C>,
     partition: Partition,
     start: Offset,
 ) -> Result<(Option<Footer>, Offset), Error> {
@@ -288,22 +361,20 @@ impl Run {
 }
 
 /// Keeps the state of partitions warm that others hold.
-pub(super) fn stand_by(shared: &Shared) {
-    let mut tail = None;
+pub(super) fn stand_by<C: Cluster>(cluster: Arc<C>, shared: &Shared) {
+    let mut restoration = Restoration::new(cluster);
     while !shared.leaving.load(Ordering::Acquire) {
         for partition in 0..shared.settings.partitions {
-            let followed = open(&mut tail, shared).and_then(|tail| follow(shared, tail, partition));
-            if let Err(why) = followed {
+            let desk = shared.desks[partition as usize].lock().unwrap_or_else(PoisonError::into_inner);
+            if let Err(why) = restoration.follow(shared, partition, &desk) {
                 tracing::warn!(partition, %why, "a standby fell behind");
             }
         }
-        std::thread::sleep(GLANCE);
+        restoration.cluster.pause(GLANCE);
     }
 }
 
-/// Applies what is new in the changelog of a partition that somebody else holds.
-fn follow(shared: &Shared, tail: &Tail, partition: Partition) -> Result<(), Error> {
-    let _desk = shared.desks[partition as usize].lock().unwrap_or_else(PoisonError::into_inner);
+fn follow<C: Cluster>(shared: &Shared, tail: &Tail<C>, partition: Partition) -> Result<(), Error> {
     if shared.touches(partition) {
         return Ok(());
     }

@@ -9,8 +9,8 @@ use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaErrorCode;
 
-use super::changelog::{add, number};
 use super::client::{self, ASK, LARGEST, Quiet};
+use super::librdkafka::{add, number};
 use super::{Settings, lag::lag};
 use crate::{Error, Partition, Topic};
 

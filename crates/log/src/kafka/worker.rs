@@ -2,17 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
-use rdkafka::topic_partition_list::TopicPartitionList;
-
-use super::changelog::{Batch, Before, Tail, add, key_into, value_of};
+use super::calls::{Cluster, Member, Outgoing, Place};
+use super::changelog::{Batch, Before, Tail, key_into, value_of};
 use super::footer::{Footer, Sum};
 use super::group::Shared;
 use super::inbox::{Change, Found, Inbox, Standing};
-use super::member::Member;
-use super::transactor::{Failure, Outgoing, Transactor};
+use super::librdkafka::Librdkafka;
+use super::transactor::{Failure, Transactor, Word};
 use crate::failpoint::failpoint;
 use crate::{
     Append, Budget, Changes, CommitError, Committed, Error, Lease, Log, Mutations, Offset, Partition, Polled, Position,
@@ -23,28 +21,38 @@ use crate::{
 const UNDECIDED: Duration = Duration::from_secs(60);
 
 /// A worker's handle on Kafka. Polled and committed from one thread.
-pub struct Worker {
+pub struct Worker<C: Cluster = Librdkafka> {
+    cluster: Arc<C>,
     shared: Arc<Shared>,
-    member: Arc<Member>,
+    member: Arc<C::Member>,
     inbox: Arc<Inbox>,
     leases: Vec<Lease>,
     held: BTreeMap<Partition, Standing>,
-    transactor: Transactor,
+    transactor: Transactor<C>,
     /// Reads changelogs after a commit of unknown outcome.
-    tail: Option<Tail>,
+    tail: Option<Tail<C>>,
     /// What those reads found, to be applied.
     found: BTreeMap<Partition, VecDeque<Batch>>,
     names: Names,
     /// A producer was made: nothing is left open under this worker's id.
     begun: bool,
     broken: bool,
+    #[cfg(feature = "sabotage")]
+    kept: Option<Arc<Word<C>>>,
 }
 
-impl Worker {
-    pub(super) fn new(shared: Arc<Shared>, member: Arc<Member>, inbox: Arc<Inbox>, number: usize) -> Self {
-        let transactor = Transactor::new(Arc::clone(&shared.settings), number, shared.watchdog.clone());
+impl<C: Cluster> Worker<C> {
+    pub(super) fn new(
+        cluster: Arc<C>,
+        shared: Arc<Shared>,
+        member: Arc<C::Member>,
+        inbox: Arc<Inbox>,
+        number: usize,
+    ) -> Self {
+        let transactor = Transactor::new(Arc::clone(&cluster), &shared.settings, number, shared.watchdog.clone());
         let names = Names::new(&shared.settings.prefix);
         Self {
+            cluster,
             shared,
             member,
             inbox,
@@ -56,6 +64,8 @@ impl Worker {
             names,
             begun: false,
             broken: false,
+            #[cfg(feature = "sabotage")]
+            kept: None,
         }
     }
 
@@ -82,8 +92,8 @@ impl Worker {
 
     /// Everything between the beginning of a transaction and its commit. Returns the changelog's next offsets.
     fn transact(&mut self, transaction: &Transaction) -> Result<Vec<(Partition, Offset)>, Failure> {
-        let member = self.member(&transaction.inputs)?;
-        let inputs = self.inputs(&transaction.inputs).map_err(Failure::Failed)?;
+        let word = self.word(&transaction.inputs)?;
+        let inputs = self.inputs(&transaction.inputs);
         self.transactor.begin()?;
         failpoint("before-produce");
         for append in &transaction.outputs {
@@ -92,7 +102,12 @@ impl Worker {
         let sums = self.send_state(&transaction.state)?;
         let footers = self.send_footers(&transaction.inputs, sums)?;
         failpoint("after-produce");
-        let offsets = self.transactor.commit(&inputs, &member)?;
+        #[cfg(feature = "sabotage")]
+        let word = match crate::sabotage::is(crate::sabotage::Bug::CachedWord) {
+            true => self.kept.get_or_insert(Arc::new(word)).clone(),
+            false => Arc::new(word),
+        };
+        let offsets = self.transactor.commit(&inputs, &word)?;
         failpoint("commit-acked");
         let mut changelog = Vec::with_capacity(offsets.len());
         for ((partition, footer), (_, offset)) in footers.into_iter().zip(sorted(offsets)) {
@@ -105,8 +120,12 @@ impl Worker {
     /// The group's word, under which the inputs' partitions are held. It is taken before it is asked whether they still
     /// are: a rebalance takes partitions away before it gives a new word, so a word from after it never comes with
     /// partitions from before it. With that pair a zombie would pass.
-    fn member(&self, inputs: &[Position]) -> Result<ConsumerGroupMetadata, Failure> {
-        let word = self.member.group_metadata().ok_or(Failure::Fenced)?;
+    fn word(&self, inputs: &[Position]) -> Result<Word<C>, Failure> {
+        let word = self.member.word().ok_or(Failure::Fenced)?;
+        #[cfg(feature = "sabotage")]
+        if crate::sabotage::is(crate::sabotage::Bug::IgnoredFencing) {
+            return Ok(word);
+        }
         let ours = |input: &Position| self.lease(input.partition).is_some_and(|lease| self.shared.has(lease));
         if inputs.iter().all(ours) { Ok(word) } else { Err(Failure::Fenced) }
     }
@@ -115,19 +134,27 @@ impl Worker {
         self.leases.iter().find(|lease| lease.partition == partition).copied()
     }
 
-    fn inputs(&self, inputs: &[Position]) -> Result<TopicPartitionList, Error> {
-        let mut list = TopicPartitionList::with_capacity(inputs.len());
-        for input in inputs {
-            add(&mut list, &self.shared.settings.name(&input.topic), input.partition, input.next)?;
-        }
-        Ok(list)
+    fn inputs(&self, inputs: &[Position]) -> Vec<Place> {
+        let place = |input: &Position| Place {
+            topic: self.shared.settings.name(&input.topic),
+            partition: input.partition,
+            at: input.next,
+        };
+        inputs.iter().map(place).collect()
     }
 
     fn send(&mut self, append: &Append) -> Result<(), Failure> {
         let record = &append.record;
+        #[cfg(not(feature = "sabotage"))]
+        let partition = append.partition;
+        #[cfg(feature = "sabotage")]
+        let partition = match crate::sabotage::strikes(crate::sabotage::Bug::WrongPartition, 11) {
+            true => (append.partition + 1) % self.shared.settings.partitions,
+            false => append.partition,
+        };
         self.transactor.send(&Outgoing {
             topic: self.names.of(&append.topic),
-            partition: append.partition,
+            partition,
             key: record.key.as_deref(),
             value: record.value.as_deref(),
             headers: &record.headers,
@@ -141,7 +168,11 @@ impl Worker {
         let changelog = self.shared.settings.changelog.clone();
         let mut sums = BTreeMap::<Partition, Sum>::new();
         let mut key = Vec::new();
-        for mutation in state.iter() {
+        #[cfg(not(feature = "sabotage"))]
+        let sent = state.len();
+        #[cfg(feature = "sabotage")]
+        let sent = state.len() - usize::from(crate::sabotage::strikes(crate::sabotage::Bug::DroppedRecord, 7));
+        for mutation in state.iter().take(sent) {
             let partition =
                 Mutations::partition_of(mutation.key()).filter(|partition| self.held.contains_key(partition));
             let partition = partition.ok_or_else(|| Failure::Failed(strange(mutation.key())))?;
@@ -190,7 +221,7 @@ impl Worker {
         let Some(standing) = self.held.get(&partition).cloned() else { return Ok(()) };
         let tail = match &self.tail {
             Some(tail) => tail,
-            None => self.tail.insert(Tail::open(&self.shared.settings)?),
+            None => self.tail.insert(Tail::open(&self.cluster, &self.shared.settings)?),
         };
         let before = if standing.footer.batch == 0 { Before::Nothing } else { Before::Known(standing.footer.clone()) };
         let mut batches = VecDeque::new();
@@ -211,7 +242,7 @@ impl Worker {
     }
 }
 
-impl Log for Worker {
+impl<C: Cluster> Log for Worker<C> {
     fn assignment(&self) -> &[Lease] {
         &self.leases
     }
@@ -249,10 +280,10 @@ impl Log for Worker {
         // Whatever was open under this worker's id is over once a producer has begun anew.
         self.transactor.discard();
         self.transactor.prepare()?;
-        let deadline = Instant::now() + UNDECIDED;
+        let deadline = self.cluster.now() + UNDECIDED;
         for partition in Vec::from_iter(self.held.keys().copied()) {
             while let Err(why) = self.reread(partition) {
-                if Instant::now() > deadline || !matches!(why, Error::Broker { .. } | Error::Stalled { .. }) {
+                if self.cluster.now() > deadline || !matches!(why, Error::Broker { .. } | Error::Stalled { .. }) {
                     return Err(why);
                 }
                 tracing::warn!(partition, %why, "what became of a transaction cannot be read yet");
@@ -275,7 +306,7 @@ impl Log for Worker {
     }
 }
 
-impl Drop for Worker {
+impl<C: Cluster> Drop for Worker<C> {
     fn drop(&mut self) {
         self.inbox.close();
         self.transactor.discard();

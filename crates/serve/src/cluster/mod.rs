@@ -84,6 +84,23 @@ impl Cluster {
         Err(Error::Topics(differences.iter().map(ToString::to_string).collect()))
     }
 
+    /// As [`Cluster::state`], for a process that can restore it: what is damaged is set aside, and an empty one takes its
+    /// place, to be filled from the changelog. Nobody begins twice with the same damaged one.
+    fn state_or_aside(&self, directory: &Path) -> Result<Rocks, Error> {
+        let noted = store::is_noted_damaged(directory);
+        let opened = if noted { None } else { Some(self.state(directory)) };
+        match opened {
+            None => {}
+            Some(Err(Error::Store(why))) if why.is_damage() => {
+                tracing::error!(%why, directory = %directory.display(), "the state is damaged");
+            }
+            Some(opened) => return opened,
+        }
+        let aside = store::set_aside(directory)?;
+        tracing::error!(aside = %aside.display(), "the damaged state is set aside and restored from the changelog");
+        self.state(directory)
+    }
+
     /// What reads the records of this deployment.
     fn reading(&self) -> Reading {
         let mut writers = self.writers.clone();

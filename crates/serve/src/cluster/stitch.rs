@@ -15,7 +15,7 @@ use musubi_log::Budget;
 use musubi_log::kafka::{self, Group, Lag, Progress, Watchdog};
 use musubi_stitcher::topics::{INPUTS, MESH};
 use musubi_stitcher::{Replica, Worker};
-use musubi_store::Rocks;
+use musubi_store::{self as store, Rocks};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -52,7 +52,7 @@ pub struct Stitching {
 /// directory; [`Error::Log`] for the cluster; [`Error::Listen`].
 pub fn stitch(cluster: &Cluster, directory: &Path, listen: Option<SocketAddr>) -> Result<Stitching, Error> {
     cluster.check()?;
-    let rocks = cluster.state(directory)?;
+    let rocks = cluster.state_or_aside(directory)?;
     let metrics = Arc::new(Metrics::new().map_err(std::io::Error::other)?);
     let phases = Arc::new(watch::Sender::new(Phase::Open));
     let group = Group::join(cluster.settings.clone(), Arc::new(Replica(rocks.clone())), Watchdog::ending())?;
@@ -60,7 +60,9 @@ pub fn stitch(cluster: &Cluster, directory: &Path, listen: Option<SocketAddr>) -
     for number in 0..cluster.settings.workers.max(1) {
         let worker = worker(cluster, &group, rocks.clone(), number);
         let (metrics, phases, batch) = (Arc::clone(&metrics), Arc::clone(&phases), cluster.batch);
-        workers.push(spawn(&format!("worker-{number}"), move || work(worker, batch, &metrics, &phases))?);
+        let place = directory.to_owned();
+        let work = move || work(worker, batch, &metrics, &phases).inspect_err(|why| note(&place, why));
+        workers.push(spawn(&format!("worker-{number}"), work)?);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.spawn(purge(cluster.settings.clone(), phases.subscribe()));
@@ -108,6 +110,21 @@ fn work(
     // Nobody is to take a process for one that works when a part of it does not.
     advance(phases, Phase::Closing);
     worked
+}
+
+/// Tells the next process that the state is damaged, where that is what ended this one.
+fn note(directory: &Path, why: &Error) {
+    use musubi_stitcher::Error as Worked;
+    let damage = match why {
+        Error::Stitcher(Worked::Store(why)) => Some(why),
+        Error::Stitcher(Worked::Log(musubi_log::Error::State(why))) => why.downcast_ref::<store::Error>(),
+        _ => None,
+    };
+    let Some(damage) = damage.filter(|damage| damage.is_damage()) else { return };
+    tracing::error!(%damage, "the state is damaged: the next start sets it aside and restores it");
+    if let Err(why) = store::note_damage(directory, &damage.to_string()) {
+        tracing::error!(%why, "that could not be noted");
+    }
 }
 
 /// Deletes what everybody has read of the mesh, from time to time. What fails is done the next time.

@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::{RDKafkaApiKey as Api, RDKafkaRespErr as Answer};
 
+use super::super::calls::{Outgoing, Place};
 use super::super::client::{self, ASK, Quiet};
-use super::super::transactor::{Failure, Outgoing, Transactor};
+use super::super::librdkafka::Librdkafka;
+use super::super::transactor::{Failure, Transactor};
 use super::super::{Settings, Watchdog};
 use crate::{Table, Topic};
 
@@ -62,7 +64,7 @@ const ENDS: [(&str, Answer, &str); 15] = [
 /// A cluster that is made up, and a worker's producer before it.
 struct Stage {
     mock: MockCluster<'static, DefaultProducerContext>,
-    transactor: Transactor,
+    transactor: Transactor<Librdkafka>,
     /// Names the group; it has not joined it.
     member: BaseConsumer<Quiet>,
 }
@@ -75,7 +77,8 @@ impl Stage {
         let settings = Settings::new(&mock.bootstrap_servers(), vec![lead.clone()], lead, vec![Table("state")], 1);
         let member = client::open(&client::reading(&settings), Quiet, "a member").expect("a consumer");
         let watchdog = Watchdog::new(|call| panic!("`{call}` hangs"));
-        let transactor = Transactor::new(Arc::new(settings), 0, watchdog);
+        let cluster = Arc::new(Librdkafka::new(Arc::new(settings.clone())));
+        let transactor = Transactor::new(cluster, &settings, 0, watchdog);
         Self { mock, transactor, member }
     }
 
@@ -90,8 +93,7 @@ impl Stage {
             timestamp_ms: None,
             asked: 1,
         })?;
-        let mut inputs = TopicPartitionList::new();
-        inputs.add_partition_offset(TOPIC, 0, Offset::Offset(1)).expect("an offset");
+        let inputs = [Place { topic: TOPIC.to_owned(), partition: 0, at: 1 }];
         let word = self.member.group_metadata().expect("it names a group");
         let offsets = self.transactor.commit(&inputs, &word)?;
         assert_eq!(offsets.len(), 1, "it is told where its record stands");
