@@ -1,9 +1,13 @@
 //! The fetch thread: one consumer for the inputs of every partition this process holds, and a lane to each worker.
+//!
+//! After every broker was away the consumer is made anew. A broker that comes back is for a moment in nobody's metadata;
+//! librdkafka (2.12) then gives up its handle of that broker and opens another, and where the leader's number is what it
+//! was, the partitions stay with the handle that is gone: nothing is fetched ever after, and nothing says so.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::Message;
 use rdkafka::consumer::Consumer as _;
@@ -15,12 +19,15 @@ use super::changelog::{add, number};
 use super::client::{self, Consumer, Quiet};
 use super::inbox::Inbox;
 use super::{Settings, footer::Footer};
-use crate::{Bytes, Delivery, Error, Partition, Record, Topic};
+use crate::{Bytes, Delivery, Error, Offset, Partition, Record, Topic};
 
 /// How many messages are taken from librdkafka before they are handed on.
 const HANDFUL: usize = 2_000;
 /// How long the thread sleeps where nothing comes: the delay of a command.
 const NAP: Duration = Duration::from_millis(10);
+
+/// How long no more is heard of brokers that are away before the consumer is made anew.
+const QUIET: Duration = Duration::from_secs(2);
 
 /// What the fetch thread is told.
 pub(super) enum Command {
@@ -34,9 +41,12 @@ pub(super) enum Command {
 struct Reading {
     worker: usize,
     epoch: u64,
+    /// Where each input goes on.
+    next: Vec<Offset>,
 }
 
 pub(super) struct Fetch {
+    settings: Settings,
     consumer: Consumer,
     commands: Receiver<Command>,
     inboxes: Vec<Arc<Inbox>>,
@@ -45,6 +55,15 @@ pub(super) struct Fetch {
     most: usize,
     reading: BTreeMap<Partition, Reading>,
     paused: Vec<bool>,
+    /// When the consumer is to be made anew.
+    renewal: Option<Instant>,
+}
+
+/// A consumer of the inputs.
+fn open(settings: &Settings) -> Result<Consumer, Error> {
+    let mut config = client::reading(settings);
+    config.set("enable.partition.eof", "false");
+    client::open(&config, Quiet, "a reader of inputs")
 }
 
 impl Fetch {
@@ -53,16 +72,16 @@ impl Fetch {
         inboxes: Vec<Arc<Inbox>>,
         commands: Receiver<Command>,
     ) -> Result<Self, Error> {
-        let mut config = client::reading(settings);
-        config.set("enable.partition.eof", "false");
         Ok(Self {
-            consumer: client::open(&config, Quiet, "a reader of inputs")?,
+            settings: settings.clone(),
+            consumer: open(settings)?,
             commands,
             paused: vec![false; inboxes.len()],
             inboxes,
             inputs: settings.inputs.iter().map(|topic| (topic.clone(), settings.name(topic))).collect(),
             most: settings.inbox,
             reading: BTreeMap::new(),
+            renewal: None,
         })
     }
 
@@ -89,6 +108,9 @@ impl Fetch {
                 Err(TryRecvError::Disconnected) => return Ok(false),
             }
         }
+        if self.renewal.is_some_and(|at| at <= Instant::now()) {
+            self.renew()?;
+        }
         self.press()?;
         let mut handful: Vec<Vec<(usize, u64, Delivery)>> = vec![Vec::new(); self.inboxes.len()];
         let mut patience = NAP;
@@ -96,7 +118,7 @@ impl Fetch {
             match self.consumer.poll(patience) {
                 None => break,
                 Some(Ok(message)) => {
-                    if let Some((worker, fetched)) = self.sort(&message) {
+                    if let Some((worker, fetched)) = Self::sort(&self.inputs, &mut self.reading, &message) {
                         handful[worker].push(fetched);
                     }
                 }
@@ -117,19 +139,34 @@ impl Fetch {
             Command::Leave { partition } => self.leave(partition),
             Command::Read { partition, worker, epoch, from } => {
                 self.leave(partition)?;
-                let mut list = TopicPartitionList::new();
-                for (topic, name) in &self.inputs {
-                    add(&mut list, name, partition, from.next(topic).unwrap_or_default())?;
-                }
-                let assigned = self.consumer.incremental_assign(&list);
-                assigned.map_err(|why| Error::broker("reading inputs", why))?;
-                if self.paused[worker] {
-                    self.consumer.pause(&list).map_err(|why| Error::broker("pausing inputs", why))?;
-                }
-                self.reading.insert(partition, Reading { worker, epoch });
+                let next = self.inputs.iter().map(|(topic, _)| from.next(topic).unwrap_or_default()).collect();
+                let reading = Reading { worker, epoch, next };
+                self.assign(partition, &reading)?;
+                self.reading.insert(partition, reading);
                 Ok(())
             }
         }
+    }
+
+    /// The consumer reads a partition's inputs from where they go on.
+    fn assign(&self, partition: Partition, reading: &Reading) -> Result<(), Error> {
+        let mut list = TopicPartitionList::new();
+        for ((_, name), next) in self.inputs.iter().zip(&reading.next) {
+            add(&mut list, name, partition, *next)?;
+        }
+        self.consumer.incremental_assign(&list).map_err(|why| Error::broker("reading inputs", why))?;
+        if self.paused[reading.worker] {
+            self.consumer.pause(&list).map_err(|why| Error::broker("pausing inputs", why))?;
+        }
+        Ok(())
+    }
+
+    /// Another consumer reads on where this one stopped.
+    fn renew(&mut self) -> Result<(), Error> {
+        self.renewal = None;
+        self.consumer = open(&self.settings)?;
+        tracing::info!("the brokers were away: the inputs are read by another consumer");
+        self.reading.iter().try_for_each(|(partition, reading)| self.assign(*partition, reading))
     }
 
     fn leave(&mut self, partition: Partition) -> Result<(), Error> {
@@ -168,17 +205,25 @@ impl Fetch {
     }
 
     /// A message as a delivery, and whose it is.
-    fn sort(&self, message: &BorrowedMessage<'_>) -> Option<(usize, (usize, u64, Delivery))> {
+    fn sort(
+        inputs: &[(Topic, String)],
+        reading: &mut BTreeMap<Partition, Reading>,
+        message: &BorrowedMessage<'_>,
+    ) -> Option<(usize, (usize, u64, Delivery))> {
         let partition = Partition::try_from(message.partition()).ok()?;
-        let reading = self.reading.get(&partition)?;
-        let lane = self.inputs.iter().position(|(_, name)| name == message.topic())?;
-        let delivery = delivery(self.inputs[lane].0.clone(), partition, message);
+        let reading = reading.get_mut(&partition)?;
+        let lane = inputs.iter().position(|(_, name)| name == message.topic())?;
+        let delivery = delivery(inputs[lane].0.clone(), partition, message);
+        reading.next[lane] = delivery.offset + 1;
         Some((reading.worker, (lane, reading.epoch, delivery)))
     }
 
     /// What cannot be read any more is an error; what librdkafka goes on trying is not.
-    fn hear(&self, why: KafkaError) -> Result<(), Error> {
+    fn hear(&mut self, why: KafkaError) -> Result<(), Error> {
         use rdkafka::error::RDKafkaErrorCode as Code;
+        if why.rdkafka_error_code() == Some(Code::AllBrokersDown) {
+            self.renewal = Some(Instant::now() + QUIET);
+        }
         let lost =
             matches!(why.rdkafka_error_code(), Some(Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::Fatal));
         if lost {
