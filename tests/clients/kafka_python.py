@@ -23,6 +23,7 @@ def main(bootstrap):
     begun = time.time()
     produce(bootstrap, source)
     copy(bootstrap, source, target, f"py-{run}")
+    settle(bootstrap, target)
     committed = read(bootstrap, target, "read_committed")
     everything = read(bootstrap, target, "read_uncommitted")
     wanted = sorted(f"value {nr}".encode() for nr in range(RECORDS))
@@ -34,7 +35,8 @@ def main(bootstrap):
 
 def create(bootstrap, *topics):
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    made = admin.create_topics([NewTopic(topic, 4, 1, config={"retention.ms": "3600000"}) for topic in topics])
+    config = {"retention.ms": "3600000", "min.insync.replicas": "1"}
+    made = admin.create_topics([NewTopic(topic, 4, 1, config=config) for topic in topics])
     for done in made.values():
         done.result(PATIENCE)
     resource = ConfigResource(ConfigResource.Type.TOPIC, topics[0])
@@ -95,6 +97,19 @@ def reading(bootstrap, group, isolation):
         "enable.auto.commit": False,
         "partition.assignment.strategy": "cooperative-sticky",
     }
+
+
+def settle(bootstrap, topic):
+    """Waits until the last transaction's mark is written, which is a little after its end is answered."""
+    levels = ("read_committed", "read_uncommitted")
+    readers = [Consumer(reading(bootstrap, f"settle-{uuid.uuid4().hex}", isolation)) for isolation in levels]
+    deadline = time.time() + PATIENCE
+    for partition in (TopicPartition(topic, number) for number in range(4)):
+        while len({reader.get_watermark_offsets(partition, PATIENCE)[1] for reader in readers}) > 1:
+            assert time.time() < deadline, f"a transaction is open after {PATIENCE} s"
+            time.sleep(0.05)
+    for reader in readers:
+        reader.close()
 
 
 def read(bootstrap, topic, isolation):

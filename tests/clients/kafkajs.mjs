@@ -17,7 +17,8 @@ const begun = Date.now();
 
 const admin = kafka.admin();
 await admin.connect();
-await admin.createTopics({ topics: [{ topic, numPartitions: 3, replicationFactor: 1 }] });
+const configEntries = [{ name: 'min.insync.replicas', value: '1' }];
+await admin.createTopics({ topics: [{ topic, numPartitions: 3, replicationFactor: 1, configEntries }] });
 
 const producer = kafka.producer({
   transactionalId: group,

@@ -1,10 +1,10 @@
 #!/bin/sh
 # kcat against a broker: every codec in, every record out, by partition, by group, with keys and headers.
 #
-#     kcat.sh 127.0.0.1:9092
+#     kcat.sh 127.0.0.1:9092 TOPIC        (with one partition and nothing in it: kcat makes none)
 set -eu
 broker=$1
-topic=kcat-$$-$(date +%s)
+topic=$2
 for codec in none gzip snappy lz4 zstd; do
     printf 'k:%s\n' "$codec" | timeout 30 kcat -b "$broker" -P -t "$topic" -K: -z "$codec" -H codec="$codec"
 done

@@ -228,7 +228,7 @@ fn configs_of(node: &Node, resource: &DescribeConfigsResource) -> Told<Vec<Descr
     };
     match resource.resource_type {
         TOPIC => {
-            let topic = told(node.topic(&resource.resource_name))?;
+            let topic = told(node.shown(&resource.resource_name))?;
             let known = KNOWN.iter().filter(|(name, ..)| wanted(name));
             Ok(known
                 .map(|&(name, _, kind)| described(name, topic.config(name), kind, topic.configs.contains_key(name)))

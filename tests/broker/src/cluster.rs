@@ -125,9 +125,11 @@ fn find(
 }
 
 fn find_or_create(node: &Node, name: &TopicName, create: bool) -> Answer<Arc<Topic>> {
-    match node.topic(name) {
+    match node.shown(name) {
         Err(_) if !is_name(name) => Err(ResponseError::InvalidTopicException),
-        Err(_) if create => node.put_topic(name, node.settings.default_partitions, Configs::new()),
+        Err(_) if create && node.topic(name).is_err() => {
+            node.put_topic(name, node.settings.default_partitions, Configs::new())
+        }
         found => found,
     }
 }

@@ -29,6 +29,7 @@ pub(crate) struct Plan {
     coordinators: Option<(ResponseError, u32)>,
     lost_answers: HashMap<i16, u32>,
     fetch_delay: Duration,
+    topics_late: Duration,
     syncs_held: bool,
     down_until: Option<Instant>,
 }
@@ -54,6 +55,10 @@ impl Plan {
 
     pub(crate) fn fetch_delay(&self) -> Duration {
         self.fetch_delay
+    }
+
+    pub(crate) fn topics_late(&self) -> Duration {
+        self.topics_late
     }
 
     pub(crate) fn syncs_held(&self) -> bool {
@@ -139,6 +144,12 @@ impl Faults {
         self.plan(|plan| plan.fetch_delay = by);
     }
 
+    /// From now on a new topic is shown that much after it was made and answered for, as by a broker that hears of it from
+    /// the controller.
+    pub fn show_topics_late(&self, by: Duration) {
+        self.plan(|plan| plan.topics_late = by);
+    }
+
     /// Closes every connection.
     pub fn cut_connections(&self) {
         self.0.cut();
@@ -190,6 +201,7 @@ impl Faults {
             ["refuse", name, what, times] => self.refuse(api(name)?, error(what)?, number(times)?),
             ["lose-answers", name, times] => self.lose_answers(api(name)?, number(times)?),
             ["slow-fetches", by] => self.slow_fetches(millis(by)?),
+            ["show-topics-late", by] => self.show_topics_late(millis(by)?),
             ["cut-connections"] => self.cut_connections(),
             ["hold-syncs", "on"] => self.hold_syncs(true),
             ["hold-syncs", "off"] => self.hold_syncs(false),

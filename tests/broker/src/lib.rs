@@ -18,7 +18,8 @@
 //! load-coordinators TIMES     move-coordinators TIMES     refuse EndTxn NOT_COORDINATOR TIMES
 //! lose-answers EndTxn TIMES   slow-fetches MS             cut-connections
 //! hold-syncs on|off           sync                        restart keep|lose MS
-//! compact TOPIC               expire TOPIC                clear
+//! compact TOPIC               expire TOPIC                show-topics-late MS
+//! clear
 //! ```
 
 mod admin;

@@ -210,6 +210,14 @@ impl Node {
         topics.get(name).cloned().ok_or(ResponseError::UnknownTopicOrPartition)
     }
 
+    /// The same for those who ask what there is: a new topic may be shown late.
+    pub(crate) fn shown(&self, name: &str) -> Answer<Arc<Topic>> {
+        let late = u64::try_from(lock(&self.plan).topics_late().as_millis()).unwrap_or(u64::MAX);
+        let topic = self.topic(name)?;
+        let age = now().unsigned_abs().saturating_sub(topic.born());
+        (age >= late).then_some(topic).ok_or(ResponseError::UnknownTopicOrPartition)
+    }
+
     pub(crate) fn topic_by_id(&self, id: Uuid) -> Answer<Arc<Topic>> {
         self.topics().into_iter().find(|topic| topic.id == id).ok_or(ResponseError::UnknownTopicId)
     }

@@ -60,6 +60,11 @@ pub(crate) struct Topic {
 }
 
 impl Topic {
+    /// When it was made, in ms since 1970: its id begins with it.
+    pub(crate) fn born(&self) -> u64 {
+        self.id.as_u64_pair().0
+    }
+
     pub(crate) fn partition(&self, index: i32) -> Answer<&Arc<Partition>> {
         let partition = usize::try_from(index).ok().and_then(|index| self.partitions.get(index));
         partition.ok_or(ResponseError::UnknownTopicOrPartition)

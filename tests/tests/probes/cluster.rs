@@ -129,10 +129,11 @@ impl Cluster {
         self.config(&[]).create().expect("a client")
     }
 
-    /// A new topic with one replica. It is there when this returns.
+    /// A new topic with one replica, which is enough to write to it, whatever the cluster wants of its own. It is there
+    /// when this returns.
     pub(crate) fn topic(&self, stem: &str, partitions: i32, settings: &[(&str, &str)]) -> String {
         let name = self.name(stem);
-        let topic = NewTopic::new(&name, partitions, TopicReplication::Fixed(1));
+        let topic = NewTopic::new(&name, partitions, TopicReplication::Fixed(1)).set("min.insync.replicas", "1");
         let topic = settings.iter().fold(topic, |topic, (name, value)| topic.set(name, value));
         let made = wait(self.admin().create_topics([&topic], &AdminOptions::new().operation_timeout(Some(PATIENCE))));
         made.expect("the cluster answers")[0].as_ref().expect("the topic is created");
@@ -187,6 +188,15 @@ impl Cluster {
     /// The values of partition 0 that such a reader sees.
     pub(crate) fn values(&self, topic: &str, seeing: Seeing) -> Vec<String> {
         self.read(topic, 1, seeing).iter().map(Seen::text).collect()
+    }
+
+    /// Waits until no transaction is open in partition 0. The end of one is decided when it is answered; its mark comes a
+    /// little later.
+    pub(crate) fn settled(&self, topic: &str) {
+        until("every transaction is ended", || {
+            let ends = self.ends(topic, Seeing::Everything);
+            (self.ends(topic, Seeing::Committed) == ends).then_some(())
+        });
     }
 
     /// Where partition 0 begins and ends for such a reader.

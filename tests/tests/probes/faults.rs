@@ -195,6 +195,7 @@ fn faults_are_taken_as_lines_of_text() {
         "refuse EndTxn INVALID_TXN_STATE 1",
         "lose-answers Produce 1",
         "slow-fetches 10",
+        "show-topics-late 10",
         "cut-connections",
         "hold-syncs on",
         "hold-syncs off",

@@ -17,6 +17,7 @@ fn what_is_committed_is_seen_and_what_is_aborted_only_by_readers_of_everything()
     transact(&sender, &topic, &["a", "b"], true);
     transact(&sender, &topic, &["c", "d"], false);
     transact(&sender, &topic, &["e"], true);
+    cluster.settled(&topic);
     assert_eq!(cluster.values(&topic, Seeing::Committed), ["a", "b", "e"]);
     assert_eq!(cluster.values(&topic, Seeing::Everything), ["a", "b", "c", "d", "e"]);
     // Each of the three ends takes an offset.
@@ -35,7 +36,10 @@ fn a_transaction_over_two_topics_is_one() {
         let ended = if commit { sender.commit_transaction(PATIENCE) } else { sender.abort_transaction(PATIENCE) };
         ended.expect("the transaction ends");
     }
-    topics.iter().for_each(|topic| assert_eq!(cluster.values(topic, Seeing::Committed), ["stays"]));
+    for topic in &topics {
+        cluster.settled(topic);
+        assert_eq!(cluster.values(topic, Seeing::Committed), ["stays"]);
+    }
 }
 
 #[test]
@@ -97,6 +101,7 @@ fn a_second_producer_of_an_id_fences_the_first_and_aborts_what_it_left() {
     let error = first.commit_transaction(PATIENCE).expect_err("the first is fenced");
     assert!(matches!(&error, KafkaError::Transaction(error) if error.is_fatal()), "fenced for good, found {error:?}");
     transact(&second, &topic, &["heir"], true);
+    cluster.settled(&topic);
     assert_eq!(cluster.values(&topic, Seeing::Committed), ["heir"]);
     assert_eq!(cluster.values(&topic, Seeing::Everything), ["zombie", "heir"]);
 }

@@ -1,4 +1,8 @@
 //! The fetch thread: one consumer for the inputs of every partition this process holds, and a lane to each worker.
+//!
+//! After every broker was away the consumer is made anew. On Apache Kafka 4.0, whose only broker had been away for half a
+//! minute, the consumer before (librdkafka 2.12) was seen to fetch nothing ever after, with its partitions assigned and no
+//! error said; a new one reads at once. What is known of where each input goes on is therefore kept here.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,12 +14,15 @@ use rdkafka::error::KafkaError;
 use super::calls::{Cluster, Heard, Message, Place, Reads, View};
 use super::inbox::Inbox;
 use super::{Settings, footer::Footer};
-use crate::{Bytes, Delivery, Error, Partition, Record, Topic};
+use crate::{Bytes, Delivery, Error, Offset, Partition, Record, Topic};
 
 /// How many messages are taken from librdkafka before they are handed on.
 const HANDFUL: usize = 2_000;
 /// How long the thread sleeps where nothing comes: the delay of a command.
 const NAP: Duration = Duration::from_millis(10);
+
+/// How long no more is heard of brokers that are away before the consumer is made anew.
+const QUIET: Duration = Duration::from_secs(2);
 
 /// What the fetch thread is told.
 pub(super) enum Command {
@@ -29,9 +36,12 @@ pub(super) enum Command {
 struct Reading {
     worker: usize,
     epoch: u64,
+    /// Where each input goes on.
+    next: Vec<Offset>,
 }
 
 pub(super) struct Fetch<C: Cluster> {
+    cluster: Arc<C>,
     consumer: C::Reads,
     commands: Receiver<Command>,
     inboxes: Vec<Arc<Inbox>>,
@@ -40,23 +50,27 @@ pub(super) struct Fetch<C: Cluster> {
     most: usize,
     reading: BTreeMap<Partition, Reading>,
     paused: Vec<bool>,
+    /// When the consumer is to be made anew.
+    renewal: Option<Duration>,
 }
 
 impl<C: Cluster> Fetch<C> {
     pub(super) fn open(
-        cluster: &C,
+        cluster: Arc<C>,
         settings: &Settings,
         inboxes: Vec<Arc<Inbox>>,
         commands: Receiver<Command>,
     ) -> Result<Self, Error> {
         Ok(Self {
             consumer: cluster.reads(View::Inputs)?,
+            cluster,
             commands,
             paused: vec![false; inboxes.len()],
             inboxes,
             inputs: settings.inputs.iter().map(|topic| (topic.clone(), settings.name(topic))).collect(),
             most: settings.inbox,
             reading: BTreeMap::new(),
+            renewal: None,
         })
     }
 
@@ -84,15 +98,19 @@ impl<C: Cluster> Fetch<C> {
                 Err(TryRecvError::Disconnected) => return Ok(false),
             }
         }
+        if self.renewal.is_some_and(|at| at <= self.cluster.now()) {
+            self.renew()?;
+        }
         self.press()?;
         let mut handful: Vec<Vec<(usize, u64, Delivery)>> = vec![Vec::new(); self.inboxes.len()];
         let mut patience = NAP;
         for _ in 0..HANDFUL {
-            match self.consumer.poll(patience, |message| self.sort(message)) {
+            let heard = self.consumer.poll(patience, |message| sort(&self.inputs, &mut self.reading, message));
+            match heard {
                 Heard::Nothing => break,
                 Heard::Message(None) | Heard::End => {}
                 Heard::Message(Some((worker, fetched))) => handful[worker].push(fetched),
-                Heard::Failed(why) => hear(why)?,
+                Heard::Failed(why) => self.hear(why)?,
             }
             patience = Duration::ZERO;
         }
@@ -109,22 +127,34 @@ impl<C: Cluster> Fetch<C> {
             Command::Leave { partition } => self.leave(partition),
             Command::Read { partition, worker, epoch, from } => {
                 self.leave(partition)?;
-                let place = |(topic, name): &(Topic, String)| Place {
-                    topic: name.clone(),
-                    partition,
-                    at: from.next(topic).unwrap_or_default(),
-                };
-                let places = Vec::from_iter(self.inputs.iter().map(place));
+                let next = self.inputs.iter().map(|(topic, _)| from.next(topic).unwrap_or_default()).collect();
+                let reading = Reading { worker, epoch, next };
                 #[cfg(feature = "sabotage")]
-                let places = replayed(places, &from);
-                self.consumer.join(&places).map_err(|why| Error::broker("reading inputs", why))?;
-                if self.paused[worker] {
-                    self.consumer.hold(&places).map_err(|why| Error::broker("pausing inputs", why))?;
-                }
-                self.reading.insert(partition, Reading { worker, epoch });
+                let reading = replayed(reading, &self.inputs, &from);
+                self.assign(partition, &reading)?;
+                self.reading.insert(partition, reading);
                 Ok(())
             }
         }
+    }
+
+    /// The consumer reads a partition's inputs from where they go on.
+    fn assign(&self, partition: Partition, reading: &Reading) -> Result<(), Error> {
+        let place = |((_, name), at): (&(Topic, String), &Offset)| Place { topic: name.clone(), partition, at: *at };
+        let places = Vec::from_iter(self.inputs.iter().zip(&reading.next).map(place));
+        self.consumer.join(&places).map_err(|why| Error::broker("reading inputs", why))?;
+        if self.paused[reading.worker] {
+            self.consumer.hold(&places).map_err(|why| Error::broker("pausing inputs", why))?;
+        }
+        Ok(())
+    }
+
+    /// Another consumer reads on where this one stopped.
+    fn renew(&mut self) -> Result<(), Error> {
+        self.renewal = None;
+        self.consumer = self.cluster.reads(View::Inputs)?;
+        tracing::info!("the brokers were away: the inputs are read by another consumer");
+        self.reading.iter().try_for_each(|(partition, reading)| self.assign(*partition, reading))
     }
 
     fn leave(&mut self, partition: Partition) -> Result<(), Error> {
@@ -157,36 +187,45 @@ impl<C: Cluster> Fetch<C> {
         Ok(())
     }
 
-    /// A message as a delivery, and whose it is.
-    fn sort(&self, message: Message<'_>) -> Option<(usize, (usize, u64, Delivery))> {
-        let reading = self.reading.get(&message.partition)?;
-        let lane = self.inputs.iter().position(|(_, name)| name == message.topic)?;
-        let delivery = delivery(self.inputs[lane].0.clone(), message);
-        Some((reading.worker, (lane, reading.epoch, delivery)))
+    /// What cannot be read any more is an error; what librdkafka goes on trying is not.
+    fn hear(&mut self, why: KafkaError) -> Result<(), Error> {
+        use rdkafka::error::RDKafkaErrorCode as Code;
+        if why.rdkafka_error_code() == Some(Code::AllBrokersDown) {
+            self.renewal = Some(self.cluster.now() + QUIET);
+        }
+        let lost =
+            matches!(why.rdkafka_error_code(), Some(Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::Fatal));
+        if lost {
+            return Err(Error::broker("reading inputs: a position is no longer there", why));
+        }
+        tracing::warn!(%why, "reading inputs");
+        Ok(())
     }
 }
 
-/// The places where the batch began that a footer covers.
+/// A message as a delivery, and whose it is.
+fn sort(
+    inputs: &[(Topic, String)],
+    reading: &mut BTreeMap<Partition, Reading>,
+    message: Message<'_>,
+) -> Option<(usize, (usize, u64, Delivery))> {
+    let reading = reading.get_mut(&message.partition)?;
+    let lane = inputs.iter().position(|(_, name)| name == message.topic)?;
+    let delivery = delivery(inputs[lane].0.clone(), message);
+    reading.next[lane] = delivery.offset + 1;
+    Some((reading.worker, (lane, reading.epoch, delivery)))
+}
+
+/// The same, from where the batch began that a footer covers.
 #[cfg(feature = "sabotage")]
-fn replayed(mut places: Vec<Place>, from: &Footer) -> Vec<Place> {
+fn replayed(mut reading: Reading, inputs: &[(Topic, String)], from: &Footer) -> Reading {
     if crate::sabotage::is(crate::sabotage::Bug::ReplayedBatch) {
-        for place in &mut places {
-            let covered = from.inputs.iter().find(|covered| place.topic.ends_with(&covered.topic));
-            place.at = covered.map_or(place.at, |covered| covered.from);
+        for ((topic, _), next) in inputs.iter().zip(&mut reading.next) {
+            let covered = from.inputs.iter().find(|covered| covered.topic == topic.as_str());
+            *next = covered.map_or(*next, |covered| covered.from);
         }
     }
-    places
-}
-
-/// What cannot be read any more is an error; what librdkafka goes on trying is not.
-fn hear(why: KafkaError) -> Result<(), Error> {
-    use rdkafka::error::RDKafkaErrorCode as Code;
-    let lost = matches!(why.rdkafka_error_code(), Some(Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::Fatal));
-    if lost {
-        return Err(Error::broker("reading inputs: a position is no longer there", why));
-    }
-    tracing::warn!(%why, "reading inputs");
-    Ok(())
+    reading
 }
 
 /// A message as a delivery of ours. Key and value are slices of one buffer.

@@ -195,7 +195,7 @@ pub(super) struct Parts<C: Cluster> {
 
 impl<C: Cluster> Parts<C> {
     pub(super) fn new(
-        cluster: &C,
+        cluster: Arc<C>,
         settings: Arc<Settings>,
         replica: Arc<dyn Replica>,
         watchdog: Watchdog,
@@ -237,7 +237,8 @@ impl Group {
     pub fn join(settings: Settings, replica: Arc<dyn Replica>, watchdog: Watchdog) -> Result<Self, Error> {
         let settings = Arc::new(settings);
         let cluster = Arc::new(Librdkafka::new(Arc::clone(&settings)));
-        let Parts { shared, fetch, leases } = Parts::new(&*cluster, Arc::clone(&settings), replica, watchdog)?;
+        let Parts { shared, fetch, leases } =
+            Parts::new(Arc::clone(&cluster), Arc::clone(&settings), replica, watchdog)?;
         let member = client::open(&client::member(&settings), Context(Arc::clone(&shared)), "a member of the group")?;
         let member: Arc<Member> = Arc::new(member);
         let lead = settings.name(&settings.lead);

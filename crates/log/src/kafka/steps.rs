@@ -39,7 +39,8 @@ impl<C: Cluster> Steps<C> {
     /// [`Error::Broker`] where a client cannot be made.
     pub fn new(cluster: C, member: C::Member, settings: Settings, replica: Arc<dyn Replica>) -> Result<Self, Error> {
         let cluster = Arc::new(cluster);
-        let Parts { shared, fetch, leases } = Parts::new(&*cluster, Arc::new(settings), replica, Watchdog::asleep())?;
+        let Parts { shared, fetch, leases } =
+            Parts::new(Arc::clone(&cluster), Arc::new(settings), replica, Watchdog::asleep())?;
         let restoration = Restoration::new(Arc::clone(&cluster));
         Ok(Self {
             member: Arc::new(member),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::config::FromClientConfigAndContext;
@@ -83,6 +83,9 @@ impl fmt::Display for Difference {
     }
 }
 
+/// How long a cluster may take to show what it has made.
+const SHOWN: Duration = Duration::from_secs(30);
+
 /// In what the cluster's topics differ from the plan.
 ///
 /// # Errors
@@ -91,19 +94,15 @@ pub fn check(settings: &Settings, plan: &[Planned]) -> Result<Vec<Difference>, E
     let admin = Admin::open(settings)?;
     let mut differences = Vec::new();
     for planned in plan {
-        let name = settings.name(&planned.topic);
-        match admin.partitions(&name)? {
-            None => differences.push(difference(&name, "topic", "one", "none")),
-            Some(found) if found != planned.partitions => {
-                differences.push(difference(&name, "partitions", planned.partitions, found));
-            }
-            Some(_) => differences.extend(admin.configuration(&name, &planned.configuration)?),
-        }
+        differences.extend(admin.differences(&settings.name(&planned.topic), planned)?);
     }
     Ok(differences)
 }
 
 /// Makes the topics that are missing, and returns their names. Those that are there are left as they are.
+///
+/// The controller answers before the brokers know of it, so this waits until what was made is shown as it was planned.
+/// Where that takes too long, [`check`] says what is not.
 ///
 /// # Errors
 /// [`Error::Broker`], [`Error::Mismatch`] where the cluster refuses a topic.
@@ -113,10 +112,16 @@ pub fn apply(settings: &Settings, plan: &[Planned]) -> Result<Vec<String>, Error
     for planned in plan {
         let name = settings.name(&planned.topic);
         if admin.partitions(&name)?.is_none() && admin.create(&name, planned)? {
-            made.push(name);
+            made.push((name, planned));
         }
     }
-    Ok(made)
+    let deadline = Instant::now() + SHOWN;
+    for (name, planned) in &made {
+        while !admin.differences(name, planned)?.is_empty() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    Ok(made.into_iter().map(|(name, _)| name).collect())
 }
 
 /// Deletes what the group has committed of an input. The marks of transactions behind it stay, and with them the offset
@@ -157,6 +162,17 @@ impl Admin {
         let client = client.map_err(|why| Error::broker("a client that administers topics", why))?;
         let options = AdminOptions::new().request_timeout(Some(ASK)).operation_timeout(Some(Duration::from_secs(30)));
         Ok(Self { client, options })
+    }
+
+    /// In what one topic differs from what it should be.
+    fn differences(&self, name: &str, planned: &Planned) -> Result<Vec<Difference>, Error> {
+        match self.partitions(name)? {
+            None => Ok(vec![difference(name, "topic", "one", "none")]),
+            Some(found) if found != planned.partitions => {
+                Ok(vec![difference(name, "partitions", planned.partitions, found)])
+            }
+            Some(_) => self.configuration(name, &planned.configuration),
+        }
     }
 
     /// How many partitions a topic has; None where it is not there.
