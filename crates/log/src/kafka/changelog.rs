@@ -10,7 +10,7 @@ use rdkafka::topic_partition_list::{Offset as At, TopicPartitionList};
 
 use super::client::{self, ASK, Consumer, Quiet};
 use super::footer::{Footer, Sum};
-use super::{Settings, client::open};
+use super::{Settings, client::open, pack};
 use crate::{Error, Mutation, Mutations, Offset, Partition, Table, Topic};
 
 /// How long nothing may come while a changelog is read before the read is given up.
@@ -272,15 +272,23 @@ impl<'a> Gathering<'a> {
             let compacted = message.timestamp().to_millis().is_none_or(|at| at < self.whole_since);
             return self.end(footer, offset, compacted).map(Some);
         }
-        let Some((table, at)) = split(key, &self.tail.tables) else {
-            return Err(self.corrupt(offset, "its key names no table of the state"));
-        };
-        match message.payload() {
-            Some(value) => self.state.put(table, at, value),
-            None => self.state.delete(table, at),
-        }
+        self.take_in(key, message.payload()).map_err(|reason| self.corrupt(offset, reason))?;
         self.sum.add(key, message.payload());
         Ok(None)
+    }
+
+    /// A row of the state, or a pack of them.
+    fn take_in(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), &'static str> {
+        if let Some((table, at)) = split(key, &self.tail.tables) {
+            change(&mut self.state, table, at, value);
+            return Ok(());
+        }
+        let table = pack::table_of(key, &self.tail.tables).ok_or("its key names no table of the state")?;
+        for row in pack::rows(value.unwrap_or_default()) {
+            let (at, value) = row.ok_or("its rows cannot be read")?;
+            change(&mut self.state, table, at, value);
+        }
+        Ok(())
     }
 
     fn end(&mut self, footer: Footer, offset: Offset, compacted: bool) -> Result<Batch, Error> {
@@ -301,6 +309,13 @@ impl<'a> Gathering<'a> {
 
     fn corrupt(&self, offset: Offset, reason: &'static str) -> Error {
         Error::Corrupt { topic: self.tail.topic.clone(), partition: self.partition, offset, reason }
+    }
+}
+
+fn change(state: &mut Mutations, table: Table, key: &[u8], value: Option<&[u8]>) {
+    match value {
+        Some(value) => state.put(table, key, value),
+        None => state.delete(table, key),
     }
 }
 

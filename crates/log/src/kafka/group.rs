@@ -14,12 +14,9 @@ use super::fetch::{Command, Fetch};
 use super::footer::Footer;
 use super::inbox::{Inbox, Standing};
 use super::member::{self, Context, Member};
-use super::restore::{self, Progress};
+use super::restore::{self, Progress, RESTORERS};
 use super::{Replica, Settings, Watchdog, Worker};
 use crate::{Error, Lease, Partition};
-
-/// How many partitions are restored at a time: one is bound by the network, and more by two cores.
-const RESTORERS: usize = 2;
 
 /// A partition held by this process.
 #[derive(Clone, Copy, Debug)]
