@@ -23,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a single call may hang before the watchdog barks. Init waits for the coordinator and for what was left open.
 const HANG: Duration = Duration::from_secs(90);
 
+/// How often is looked whether reports have come.
+const GLANCE: Duration = Duration::from_micros(300);
+
 /// Why a transaction did not happen, or may not have.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -192,12 +195,19 @@ impl Transactor {
     }
 
     /// Serves the reports until none is missing: `commit_transaction` then has nothing to flush. rdkafka's flush sleeps
-    /// for 100 ms where something is.
+    /// for 100 ms where something is; and its poll, asked to wait for less than a millisecond or for the rest of one, spins
+    /// instead. So nothing is waited for in it.
     fn deliver(&mut self) -> Result<(), Failure> {
         let watched = self.watchdog.watch("delivering records", HANG);
         let producer = self.producer()?;
-        while producer.in_flight_count() > 0 {
-            producer.poll(Duration::from_micros(500));
+        let mut missing = producer.in_flight_count();
+        while missing > 0 {
+            producer.poll(Duration::ZERO);
+            let left = producer.in_flight_count();
+            if left == missing {
+                std::thread::sleep(GLANCE);
+            }
+            missing = left;
         }
         drop(watched);
         let failure = producer.client().context().failure.lock().unwrap_or_else(PoisonError::into_inner).take();
