@@ -161,13 +161,10 @@ mod tests {
     fn a_full_pack_goes_out_and_no_two_have_the_same_key() {
         let mut packs = Packs::default();
         let value = [0; 1_000];
-        let mut keys: Vec<Vec<u8>> = (0..200_u32)
-            .filter_map(|number| {
-                packs.add(1, 7, &Mutation::Put { table: SEEN, key: &number.to_be_bytes(), value: &value })
-            })
-            .chain(packs.finish(batch_of))
-            .map(|packed| packed.key)
-            .collect();
+        let put = |key| Mutation::Put { table: SEEN, key, value: &value };
+        let numbers: Vec<[u8; 4]> = (0..200_u32).map(u32::to_be_bytes).collect();
+        let full: Vec<Packed> = numbers.iter().filter_map(|number| packs.add(1, 7, &put(number))).collect();
+        let mut keys: Vec<Vec<u8>> = full.into_iter().chain(packs.finish(batch_of)).map(|packed| packed.key).collect();
         let count = keys.len();
         assert!(count > 3, "{count}");
         keys.sort();
