@@ -158,8 +158,11 @@ fn in_memory(table: &Table, policy: &Arc<Policy>, inputs: &[(u32, Input)]) -> Re
     let mut state = State::default();
     for batch in inputs.chunks(table.batch) {
         let batch = batch.to_vec();
-        deciding.around(|| Ok(drop(machine.step(batch)?)))?;
-        writing.around(|| Ok(machine.write(&mut state)))?;
+        drop(deciding.around(|| Ok(machine.step(batch)?))?);
+        writing.around(|| {
+            machine.write(&mut state);
+            Ok(())
+        })?;
         state.0.clear();
     }
     table.print("handlers, all in memory", inputs.len(), &deciding)?;

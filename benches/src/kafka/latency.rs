@@ -25,7 +25,7 @@ const WARMING: Duration = Duration::from_secs(3);
 /// touchpoint that it names as its cause: the last of its batch that concerned the person.
 pub(crate) fn measure(stage: &Stage, lines: &[Vec<u8>], rate: u64) -> Result<()> {
     let (stitcher, _) = Running::start(&mut stage.stitcher()?)?;
-    stage.probe(Instant::now())?;
+    stage.probe()?.told()?;
     let mut parser = Parser::new();
     let appends: Vec<Append> = lines.iter().filter_map(|line| stage.append(&mut parser, line)).collect();
     let partitions = stage.cluster.settings.partitions;

@@ -5,17 +5,22 @@ mod copy;
 mod latency;
 mod stage;
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
+use musubi_log::kafka;
 use musubi_serve::cluster;
+use musubi_stitcher::Replica;
+use musubi_store::{Rocks, STATE_FAMILIES, Tables as _};
 
 use children::{Running, beside};
-use stage::Stage;
+use stage::{Said, Stage};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -46,6 +51,12 @@ struct Arguments {
     /// Touchpoints a second at which the delay is measured; half of what was reached if it is not said
     #[arg(long)]
     rate: Option<u64>,
+    /// Only these rows: `copy`, `stitch` (the next need it), `restore`, `rebuild`, `delay`; all where nothing is said
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// More settings of the stitcher, as its `--set` takes them
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
     /// (what this program starts itself as) copy this topic
     #[arg(long, hide = true, num_args = 3, value_names = ["BOOTSTRAP", "FROM", "TO"])]
     copy: Vec<String>,
@@ -57,7 +68,8 @@ fn main() -> Result<()> {
         writeln!(std::io::stdout(), "copying")?;
         return copy::copy(bootstrap, from, to, usize::try_from(arguments.touchpoints)?, arguments.batch);
     }
-    let stage = Stage::set(arguments.partitions, arguments.workers, arguments.batch)?;
+    let wants = |row: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| only == row);
+    let stage = Stage::set(arguments.partitions, arguments.workers, arguments.batch, &arguments.set)?;
     let lines = musubi_benches::lines(arguments.persons, arguments.touchpoints);
     let count = stage.feed(&lines)?;
     say(&format!(
@@ -68,16 +80,28 @@ fn main() -> Result<()> {
         stage.broker_is(),
         std::fs::read_to_string("/proc/loadavg").unwrap_or_default().split(' ').next().unwrap_or_default()
     ))?;
-    copies(&stage, &arguments, count)?;
+    if wants("copy") {
+        copies(&stage, &arguments, count)?;
+    }
     if let Some(python) = &arguments.quix {
         quix(&stage, python, count)?;
     }
-    let reached = stitches(&stage, count)?;
-    restores(&stage)?;
-    rebuilds(&stage, count)?;
-    let rate = arguments.rate.unwrap_or(reached / 2).max(1);
-    for partitions in [1, arguments.partitions] {
-        latency::measure(&Stage::beside(&stage, partitions)?, &lines, rate)?;
+    let mut reached = None;
+    if wants("stitch") {
+        reached = Some(stitches(&stage, count)?);
+        tells(&stage, count)?;
+    }
+    if wants("restore") {
+        restores(&stage)?;
+    }
+    if wants("rebuild") {
+        rebuilds(&stage, count)?;
+    }
+    if wants("delay") {
+        let rate = arguments.rate.or(reached.map(|reached| reached / 2)).context("`--rate` or the row `stitch`")?;
+        for partitions in BTreeSet::from([1, arguments.partitions]) {
+            latency::measure(&Stage::beside(&stage, partitions)?, &lines, rate.max(1))?;
+        }
     }
     Ok(())
 }
@@ -132,23 +156,56 @@ fn stitches(stage: &Stage, count: usize) -> Result<u64> {
     // As if killed: what is there is what the next one starts with.
     drop(stitcher);
     say(&format!("  the state: {} MiB in RocksDB", stage.state_bytes()? >> 20))?;
+    // It waits on the cluster when the next one starts; the clients that look on are open by then.
+    let probe = stage.probe()?;
     let started = Instant::now();
     let (stitcher, _) = Running::start(&mut stage.stitcher()?)?;
-    stage.probe(started)?;
+    probe.told()?;
     say(&format!("  killed, and started on its state: the next touchpoint is told after {:?}", started.elapsed()))?;
     stitcher.stop()?;
     Ok((count as f64 / wall.as_secs_f64()) as u64)
 }
 
+/// What a touchpoint became, by topic.
+fn tells(stage: &Stage, count: usize) -> Result<()> {
+    for (name, said) in stage.said()? {
+        let each = |sum: usize| sum as f64 / count as f64;
+        say(&format!(
+            "  on {name:<40} {:>6.3} records {:>8.1} bytes a touchpoint",
+            each(said.records),
+            each(said.bytes)
+        ))?;
+    }
+    Ok(())
+}
+
 /// The changelog, from nothing.
 fn restores(stage: &Stage) -> Result<()> {
-    let records = stage.changelog_records()?;
+    let settings = &stage.cluster.settings;
+    let changelog =
+        |(name, said): (String, Said)| name.starts_with(settings.changelog.as_str()).then_some(said.records);
+    let records: usize = stage.said()?.into_iter().filter_map(changelog).sum();
     let directory = tempfile::tempdir()?;
+    let rocks = stage.cluster.state(directory.path())?;
     let (started, spent) = (Instant::now(), musubi_benches::processor_time());
-    let census = cluster::live(&stage.cluster, directory.path())?;
+    kafka::recover(settings, Arc::new(Replica(rocks.clone())), &kafka::Progress::default())?;
     let (wall, spent) = (started.elapsed(), musubi_benches::processor_time() - spent);
-    ensure!(census.persons > 0, "nobody was restored");
-    row("restore from nothing (changelog records)", records, wall, Some(spent), None)
+    let rows = rows(&rocks)?;
+    ensure!(rows > 0, "nothing was restored");
+    row("restore from nothing (changelog records)", records, wall, Some(spent), None)?;
+    row("  the same by rows of the state", rows, wall, Some(spent), None)
+}
+
+/// How many rows a state has.
+fn rows(rocks: &Rocks) -> Result<usize> {
+    let mut rows = 0;
+    for table in STATE_FAMILIES {
+        rocks.scan(table, &[], |_, _| {
+            rows += 1;
+            Ok(())
+        })?;
+    }
+    Ok(rows)
 }
 
 /// Everything once more from the touchpoints.

@@ -1,5 +1,6 @@
 //! A deployment to measure, and the broker beneath it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use musubi_log::{Append, Budget, Offset, Producer as _, Reader as _, Record, Top
 use musubi_schema::{Parser, avro};
 use musubi_serve::Key;
 use musubi_serve::cluster::{self, Cluster};
-use musubi_stitcher::topics::{PROFILE_CHANGES, TOUCHPOINTS};
+use musubi_stitcher::topics::{ALL, DIRECTIVES, PROFILE_CHANGES, TOUCHPOINTS};
 
 use crate::children::{Running, beside};
 use crate::musubi;
@@ -27,11 +28,13 @@ pub(crate) struct Stage {
     pub(crate) cluster: Cluster,
     broker: Option<Arc<Running>>,
     state: tempfile::TempDir,
+    /// More settings of the stitcher.
+    more: Vec<String>,
 }
 
 impl Stage {
     /// A fresh deployment on the cluster that is named, or on a broker of its own.
-    pub(crate) fn set(partitions: u32, workers: usize, batch: usize) -> Result<Self> {
+    pub(crate) fn set(partitions: u32, workers: usize, batch: usize, more: &[String]) -> Result<Self> {
         let named = std::env::var("KAFKA_BOOTSTRAP").ok();
         let (broker, bootstrap) = match named {
             Some(bootstrap) => (None, bootstrap),
@@ -40,13 +43,15 @@ impl Stage {
                 (Some(Arc::new(broker)), said)
             }
         };
-        Self::on(broker, &bootstrap, partitions, workers, batch)
+        let stage = Self::on(broker, &bootstrap, partitions, workers, batch)?;
+        Ok(Self { more: more.to_vec(), ..stage })
     }
 
     /// Another deployment on the same broker.
     pub(crate) fn beside(other: &Self, partitions: u32) -> Result<Self> {
         let (workers, batch) = (other.cluster.settings.workers, other.cluster.batch);
-        Self::on(other.broker.clone(), other.bootstrap(), partitions, workers, batch)
+        let stage = Self::on(other.broker.clone(), other.bootstrap(), partitions, workers, batch)?;
+        Ok(Self { more: other.more.clone(), ..stage })
     }
 
     fn on(
@@ -77,7 +82,7 @@ impl Stage {
             ensure!(Instant::now() < deadline, "the topics never come: {why}");
             std::thread::sleep(Duration::from_millis(100));
         }
-        Ok(Self { cluster, broker, state: tempfile::tempdir()? })
+        Ok(Self { cluster, broker, state: tempfile::tempdir()?, more: Vec::new() })
     }
 
     pub(crate) fn bootstrap(&self) -> &str {
@@ -151,8 +156,8 @@ impl Stage {
             format!("stitch.batch={}", self.cluster.batch),
             format!("stitch.data={}", self.state.path().display()),
         ];
-        for value in values {
-            command.args(["--set", &value]);
+        for value in values.iter().chain(&self.more) {
+            command.args(["--set", value]);
         }
         Ok(command)
     }
@@ -168,10 +173,10 @@ impl Stage {
         Ok(())
     }
 
-    /// Sends one touchpoint of somebody new, and waits until she is told of.
-    pub(crate) fn probe(&self, started: Instant) -> Result<()> {
+    /// Sends one touchpoint of somebody new.
+    pub(crate) fn probe(&self) -> Result<Probe<'_>> {
         let onlooker = Onlooker::open(&self.cluster.settings)?;
-        let ends: Vec<Offset> = self.ends(&onlooker)?;
+        let ends = self.ends(&onlooker)?;
         let line = format!(
             r#"{{"source":"probe","event_id":"{}","channel":"web","type":"page","occurred_at":"2026-04-01T10:00:00Z","identifiers":[{{"namespace":"email","value":"probe-{}@example.jp"}}]}}"#,
             now_ms(),
@@ -179,11 +184,7 @@ impl Stage {
         );
         let append = self.append(&mut Parser::new(), line.as_bytes()).context("the probe is a touchpoint")?;
         Edge::open(&self.cluster.settings)?.append(vec![append])?;
-        while self.ends(&onlooker)? == ends {
-            ensure!(started.elapsed() < PATIENCE, "the probe is never told of");
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        Ok(())
+        Ok(Probe { stage: self, onlooker, ends })
     }
 
     fn ends(&self, onlooker: &Onlooker) -> Result<Vec<Offset>> {
@@ -191,26 +192,78 @@ impl Stage {
         partitions.map(|partition| Ok(onlooker.end_offset(&PROFILE_CHANGES, partition)?)).collect()
     }
 
-    /// How many records the changelog holds.
-    pub(crate) fn changelog_records(&self) -> Result<usize> {
+    /// What was said on each topic, and of what kinds the changelog's records are.
+    pub(crate) fn said(&self) -> Result<BTreeMap<String, Said>> {
         let onlooker = Onlooker::open(&self.cluster.settings)?;
-        let topic = self.cluster.settings.changelog.clone();
+        let changelog = self.cluster.settings.changelog.clone();
+        let topics =
+            ALL.into_iter().filter(|topic| ![TOUCHPOINTS, DIRECTIVES].contains(topic)).chain([changelog.clone()]);
+        let mut said = BTreeMap::<String, Said>::new();
+        for topic in topics {
+            self.each(&onlooker, &topic, |record| {
+                let mut name = topic.to_string();
+                if topic == changelog {
+                    name = format!("{name}: {}", kind_of(record.key.as_deref().unwrap_or_default()));
+                }
+                let one = said.entry(name).or_default();
+                one.records += 1;
+                one.bytes += record.size();
+            })?;
+        }
+        Ok(said)
+    }
+
+    fn each(&self, onlooker: &Onlooker, topic: &Topic, mut see: impl FnMut(&Record)) -> Result<()> {
         let budget = Budget { records: 50_000, bytes: 64 << 20, patience: Duration::ZERO };
-        let mut count = 0;
         for partition in 0..self.cluster.settings.partitions {
-            let (mut next, end) = (onlooker.start_offset(&topic, partition)?, onlooker.end_offset(&topic, partition)?);
+            let (mut next, end) = (onlooker.start_offset(topic, partition)?, onlooker.end_offset(topic, partition)?);
             while next < end {
-                let stretch = onlooker.read(&topic, partition, next, budget)?;
-                (next, count) = (stretch.next, count + stretch.records.len());
+                let stretch = onlooker.read(topic, partition, next, budget)?;
+                next = stretch.next;
+                stretch.records.iter().for_each(|delivery| see(&delivery.record));
             }
         }
-        Ok(count)
+        Ok(())
     }
 
     /// What the state takes on the disk.
     pub(crate) fn state_bytes(&self) -> Result<u64> {
         bytes(self.state.path())
     }
+}
+
+/// A touchpoint on its way.
+pub(crate) struct Probe<'a> {
+    stage: &'a Stage,
+    onlooker: Onlooker,
+    ends: Vec<Offset>,
+}
+
+impl Probe<'_> {
+    /// Waits until its person is told of.
+    pub(crate) fn told(&self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.stage.ends(&self.onlooker)? == self.ends {
+            ensure!(Instant::now() < deadline, "the probe is never told of");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+}
+
+/// What was said on a topic.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Said {
+    pub(crate) records: usize,
+    /// Keys, values and headers, before they are compressed.
+    pub(crate) bytes: usize,
+}
+
+/// What a record of the changelog is about, by its key: a table or, where a zero comes first, the word behind it.
+fn kind_of(key: &[u8]) -> String {
+    let word = key.strip_prefix(&[0]).unwrap_or(key);
+    let end = word.iter().position(|byte| !byte.is_ascii_lowercase()).unwrap_or(word.len());
+    String::from_utf8_lossy(&word[..end]).into_owned()
 }
 
 fn bytes(directory: &Path) -> Result<u64> {

@@ -139,6 +139,14 @@ impl Mutations {
         }
     }
 
+    /// The same writes once more, in another arena, all of them.
+    pub fn append(&mut self, others: &Self) {
+        let numbers: Vec<u16> = others.tables.iter().map(|table| self.table_index(*table)).collect();
+        self.bytes.extend_from_slice(&others.bytes);
+        let renumbered = |entry: &Entry| Entry { table: numbers[usize::from(entry.table)], ..*entry };
+        self.entries.extend(others.entries.iter().map(renumbered));
+    }
+
     /// The writes in order.
     pub fn iter(&self) -> impl Iterator<Item = Mutation<'_>> {
         let mut rest = self.bytes.as_slice();
@@ -269,6 +277,18 @@ mod tests {
                 Mutation::Put { table: PLACES, key: b"", value: b"" },
             ]
         );
+    }
+
+    #[test]
+    fn appended_writes_follow_those_that_are_there() {
+        let (mut first, mut second) = (Mutations::new(), Mutations::new());
+        first.put(NAMES, b"a", b"1");
+        second.delete(PLACES, b"b");
+        second.put(NAMES, b"a", b"2");
+        first.append(&second);
+        let seen: Vec<_> = first.iter().collect();
+        assert_eq!(seen[1..], second.iter().collect::<Vec<_>>());
+        assert_eq!((seen.len(), seen[0].key()), (3, b"a".as_slice()));
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use musubi_log::kafka::{Loaded, Replica};
+use musubi_log::kafka::Replica;
 use musubi_log::model::Fate;
-use musubi_log::{self as log, Mutations, Offset, Partition, Table};
+use musubi_log::{self as log, Mutation, Mutations, Offset, Partition, Table};
 use musubi_stitcher::{Store, replay};
 use musubi_store::codec::Malformed;
 use musubi_store::{Error, InMemory, Options, Rocks, STATE_FAMILIES, Tables, Writer, keys, open};
@@ -252,9 +252,12 @@ impl Replica for Disk {
     }
 
     /// Files of sorted values are flushed by their nature, and with them what was written before.
-    fn load(&self, sorted: &[Loaded]) -> Result<(), log::Error> {
+    fn load(&self, sorted: &[Mutation<'_>]) -> Result<(), log::Error> {
         self.step();
-        let values = sorted.iter().map(|(Table(table), key, value)| (*table, key.as_ref(), value.as_deref()));
+        let values = sorted.iter().map(|write| match *write {
+            Mutation::Put { table, key, value } => (table.0, key, Some(value)),
+            Mutation::Delete { table, key } | Mutation::DeleteRange { table, from: key, .. } => (table.0, key, None),
+        });
         match &self.tables {
             Kind::Memory(layers) => {
                 let mut layers = lock(layers);

@@ -67,10 +67,6 @@ fn schema_of(topic: &Topic) -> Option<avro::Topic> {
 
 /// What a record is.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every record is an input: a box for each would cost more than it saves"
-)]
 pub enum Intake {
     /// An input, for the partition that owns what it is about.
     Input(u32, Input),
@@ -85,6 +81,7 @@ pub struct Reading {
     partitions: u32,
     parser: Parser,
     writers: Writers,
+    topics: Vec<(Topic, Arc<str>)>,
     unknown_namespaces: u64,
 }
 
@@ -92,7 +89,7 @@ impl Reading {
     /// A reader for one policy, deployment and number of partitions.
     pub fn new(policy: Arc<Policy>, deployment: DeploymentKey, partitions: u32) -> Self {
         let (parser, writers) = (Parser::new(), Writers::default());
-        Self { policy, deployment, partitions, parser, writers, unknown_namespaces: 0 }
+        Self { policy, deployment, partitions, parser, writers, topics: Vec::new(), unknown_namespaces: 0 }
     }
 
     /// The same reader, which also reads what was written under these schemas.
@@ -128,8 +125,8 @@ impl Reading {
 
     /// Reads a record of one of the topics that a stitcher reads.
     pub fn record(&mut self, delivery: &Delivery) -> Intake {
-        let position =
-            Position { topic: delivery.topic.as_str().into(), partition: delivery.partition, offset: delivery.offset };
+        let topic = self.name_of(&delivery.topic);
+        let position = Position { topic, partition: delivery.partition, offset: delivery.offset };
         let bytes = delivery.record.value.as_deref().unwrap_or_default();
         let from_outside = schema_of(&delivery.topic).is_some();
         if let Some(refused) = Refused::too_long(bytes).filter(|_| from_outside) {
@@ -150,6 +147,15 @@ impl Reading {
                 Err(why) => Intake::Refused(Refused::unreadable(why.to_string())),
             }
         }
+    }
+
+    /// The name of a topic, once for all positions in it.
+    fn name_of(&mut self, topic: &Topic) -> Arc<str> {
+        let known = self.topics.iter().position(|(known, _)| known == topic).unwrap_or_else(|| {
+            self.topics.push((topic.clone(), topic.as_str().into()));
+            self.topics.len() - 1
+        });
+        Arc::clone(&self.topics[known].1)
     }
 
     /// Hands a touchpoint or directive to the batch. What cannot be read, or is set aside, is no evidence.

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use musubi_log::kafka::{self, Loaded};
-use musubi_log::{Error, Mutations, Offset, Partition, Table};
+use musubi_log::{Error, Mutation, Mutations, Offset, Partition, kafka};
 use musubi_store::{self as store, Rocks, Tables, Writer, keys};
 
 use crate::worker::replay;
@@ -30,8 +29,11 @@ impl kafka::Replica for Replica {
         written.map_err(failed)
     }
 
-    fn load(&self, sorted: &[Loaded]) -> Result<(), Error> {
-        let values = sorted.iter().map(|(Table(table), key, value)| (*table, key.as_ref(), value.as_deref()));
+    fn load(&self, sorted: &[Mutation<'_>]) -> Result<(), Error> {
+        let values = sorted.iter().map(|write| match *write {
+            Mutation::Put { table, key, value } => (table.0, key, Some(value)),
+            Mutation::Delete { table, key } | Mutation::DeleteRange { table, from: key, .. } => (table.0, key, None),
+        });
         self.0.ingest(values).map_err(failed)
     }
 

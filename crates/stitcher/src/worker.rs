@@ -135,7 +135,7 @@ impl<L: Log, T: Store> Worker<L, T> {
         }
         match self.log.commit(transaction) {
             Ok(Committed::Applied) => {}
-            Ok(Committed::Unapplied { state, changelog }) => self.apply(&state, &changelog)?,
+            Ok(Committed::Unapplied { state, changelog }) => self.apply(state, &changelog)?,
             Err(CommitError::Failed(why)) => {
                 self.recover()?;
                 return Err(why.into());
@@ -237,14 +237,14 @@ impl<L: Log, T: Store> Worker<L, T> {
         for lease in leases {
             let mut next = self.changelog_position(lease.partition)?;
             while let Some(changes) = self.log.changelog(lease.partition, next)? {
-                self.apply(&changes.state, &[(lease.partition, changes.next)])?;
+                self.apply(changes.state, &[(lease.partition, changes.next)])?;
                 next = changes.next;
             }
         }
         Ok(())
     }
 
-    fn apply(&mut self, state: &Mutations, changelog: &[(u32, Offset)]) -> Result<(), Error> {
+    fn apply(&mut self, mut state: Mutations, changelog: &[(u32, Offset)]) -> Result<(), Error> {
         #[cfg(feature = "sabotage")]
         if musubi_core::sabotage::strikes(musubi_core::sabotage::Bug::CommitBeforeWrite, 13) {
             let mut only_positions = Mutations::new();
@@ -254,7 +254,6 @@ impl<L: Log, T: Store> Worker<L, T> {
             self.machine.forget();
             return Ok(self.tables().apply(&only_positions)?);
         }
-        let mut state = state.clone();
         for (partition, next) in changelog {
             state.put(Table(keys::META), &keys::changelog(*partition), &next.to_be_bytes());
         }
@@ -288,8 +287,11 @@ fn refuse(reading: &mut Reading, delivery: &Delivery, rejection: Rejection) -> R
 /// Where each partition of each topic is to be read next.
 fn positions(deliveries: &[Delivery]) -> Vec<musubi_log::Position> {
     let mut next: BTreeMap<(&Topic, u32), Offset> = BTreeMap::new();
-    for delivery in deliveries {
-        next.insert((&delivery.topic, delivery.partition), delivery.offset + 1);
+    let together = |one: &Delivery, other: &Delivery| one.partition == other.partition && one.topic == other.topic;
+    // Records come in stretches of one input's partition, each in order: the last of a stretch tells.
+    for stretch in deliveries.chunk_by(together) {
+        let last = &stretch[stretch.len() - 1];
+        next.insert((&last.topic, last.partition), last.offset + 1);
     }
     next.into_iter()
         .map(|((topic, partition), next)| musubi_log::Position { topic: topic.clone(), partition, next })

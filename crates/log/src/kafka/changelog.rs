@@ -7,6 +7,7 @@ use super::Settings;
 use super::calls::{Cluster, Heard, Message, Place, Reads, View};
 use super::client;
 use super::footer::{Footer, Sum};
+use super::pack;
 use crate::{Error, Mutation, Mutations, Offset, Partition, Table, Topic};
 
 /// How long nothing may come while a changelog is read before the read is given up.
@@ -255,15 +256,23 @@ impl<'a> Gathering<'a> {
             let compacted = message.timestamp_ms.is_none_or(|at| at < self.whole_since);
             return self.end(footer, offset, compacted).map(Some);
         }
-        let Some((table, at)) = split(key, self.tables) else {
-            return Err(self.corrupt(offset, "its key names no table of the state"));
-        };
-        match message.value {
-            Some(value) => self.state.put(table, at, value),
-            None => self.state.delete(table, at),
-        }
+        self.take_in(key, message.value).map_err(|reason| self.corrupt(offset, reason))?;
         self.sum.add(key, message.value);
         Ok(None)
+    }
+
+    /// A row of the state, or a pack of them.
+    fn take_in(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), &'static str> {
+        if let Some((table, at)) = split(key, self.tables) {
+            change(&mut self.state, table, at, value);
+            return Ok(());
+        }
+        let table = pack::table_of(key, self.tables).ok_or("its key names no table of the state")?;
+        for row in pack::rows(value.unwrap_or_default()) {
+            let (at, value) = row.ok_or("its rows cannot be read")?;
+            change(&mut self.state, table, at, value);
+        }
+        Ok(())
     }
 
     fn end(&mut self, footer: Footer, offset: Offset, compacted: bool) -> Result<Batch, Error> {
@@ -288,6 +297,13 @@ impl<'a> Gathering<'a> {
 
     fn corrupt(&self, offset: Offset, reason: &'static str) -> Error {
         Error::Corrupt { topic: self.topic.clone(), partition: self.partition, offset, reason }
+    }
+}
+
+fn change(state: &mut Mutations, table: Table, key: &[u8], value: Option<&[u8]>) {
+    match value {
+        Some(value) => state.put(table, key, value),
+        None => state.delete(table, key),
     }
 }
 

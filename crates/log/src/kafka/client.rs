@@ -65,6 +65,8 @@ fn base(settings: &Settings) -> ClientConfig {
     }
     config.set("socket.timeout.ms", SOCKET_TIMEOUT.as_millis().to_string());
     config.set("allow.auto.create.topics", "false");
+    // A transaction is a conversation of small requests; each would wait for the answer to the one before.
+    config.set("socket.nagle.disable", "true");
     config
 }
 

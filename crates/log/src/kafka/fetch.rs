@@ -18,8 +18,9 @@ use crate::{Bytes, Delivery, Error, Offset, Partition, Record, Topic};
 
 /// How many messages are taken from librdkafka before they are handed on.
 const HANDFUL: usize = 2_000;
-/// How long the thread sleeps where nothing comes: the delay of a command.
-const NAP: Duration = Duration::from_millis(10);
+/// How long the thread sleeps where nothing comes: the delay of a command. What comes wakes it. The last millisecond of
+/// it rdkafka spends in spinning, so it is not to be short.
+const NAP: Duration = Duration::from_millis(50);
 
 /// How long no more is heard of brokers that are away before the consumer is made anew.
 const QUIET: Duration = Duration::from_secs(2);

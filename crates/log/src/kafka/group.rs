@@ -16,12 +16,10 @@ use super::footer::Footer;
 use super::inbox::{Inbox, Standing};
 use super::librdkafka::Librdkafka;
 use super::member::{self, Context, Member};
-use super::restore::{self, Progress};
+use super::restore::{self, Progress, RESTORERS};
 use super::{Replica, Settings, Watchdog, Worker};
 use crate::{Error, Lease, Partition};
 
-/// How many partitions are restored at a time: one is bound by the network, and more by two cores.
-const RESTORERS: usize = 2;
 /// How long workers may take to finish what they hold of partitions that leave. Then they are left behind: the group's
 /// generation fences what they still commit.
 const FINISH: Duration = Duration::from_secs(15);

@@ -43,6 +43,8 @@ struct Queue {
     /// A lane for each input, those first that are to be read first.
     lanes: Vec<VecDeque<Delivery>>,
     records: usize,
+    /// Since when some of them have been waiting.
+    since: Option<Instant>,
     /// Which time each partition is being read from some position. What was fetched before the last time is dropped.
     epochs: BTreeMap<Partition, u64>,
     failure: Option<Error>,
@@ -118,6 +120,9 @@ impl Inbox {
                 queue.records += 1;
             }
         }
+        if queue.records > 0 {
+            queue.since.get_or_insert_with(Instant::now);
+        }
         self.filled.notify_all();
     }
 
@@ -138,11 +143,13 @@ impl Inbox {
         self.released.notify_all();
     }
 
-    /// Changes before records. Waits out the budget's patience for something to come, and `linger` for more to join it.
+    /// Changes before records. Waits out the budget's patience for something to come, and until that has waited for
+    /// `linger` for more to join it: what came while the batch before was worked at has waited already.
     pub(super) fn take(&self, budget: Budget, linger: Duration) -> Result<Found, Error> {
         let mut queue = self.wait(self.queue(), budget.patience, |queue| queue.records == 0);
         if queue.changes.is_empty() && queue.records > 0 && queue.records < budget.records {
-            queue = self.wait(queue, linger, |queue| queue.records < budget.records);
+            let waited = queue.since.map_or(Duration::ZERO, |since| since.elapsed());
+            queue = self.wait(queue, linger.saturating_sub(waited), |queue| queue.records < budget.records);
         }
         if let Some(failure) = queue.failure.take() {
             return Err(failure);
@@ -183,6 +190,9 @@ impl Queue {
             lane.retain(|delivery| delivery.partition != partition);
         }
         self.records = self.lanes.iter().map(VecDeque::len).sum();
+        if self.records == 0 {
+            self.since = None;
+        }
     }
 
     fn records(&mut self, budget: Budget) -> Vec<Delivery> {
@@ -196,6 +206,7 @@ impl Queue {
             }
         }
         self.records -= taken.len();
+        self.since = self.since.filter(|_| self.records > 0);
         taken
     }
 }

@@ -1,6 +1,6 @@
 //! The state beside a log that does not hold it itself.
 
-use crate::{Error, Mutations, Offset, Partition, Table};
+use crate::{Error, Mutation, Mutations, Offset, Partition};
 
 /// The state of partitions on this machine, as restoring sees it. Always a little behind its changelog, never ahead.
 pub trait Replica: Send + Sync {
@@ -16,12 +16,12 @@ pub trait Replica: Send + Sync {
     /// [`Error::State`].
     fn apply(&self, partition: Partition, state: &Mutations, next: Offset) -> Result<(), Error>;
 
-    /// Brings in many values at once, sorted by table and key, each key once; None where the key is gone. The position
-    /// is not moved: where this is interrupted, it is done once more from the beginning.
+    /// Brings in many writes at once, sorted by table and key, each key once, and no range. The position is not moved:
+    /// where this is interrupted, it is done once more from the beginning.
     ///
     /// # Errors
     /// [`Error::State`].
-    fn load(&self, sorted: &[Loaded]) -> Result<(), Error>;
+    fn load(&self, sorted: &[Mutation<'_>]) -> Result<(), Error>;
 
     /// Forgets a partition.
     ///
@@ -29,6 +29,3 @@ pub trait Replica: Send + Sync {
     /// [`Error::State`].
     fn clear(&self, partition: Partition) -> Result<(), Error>;
 }
-
-/// A value on its way into a replica: table, key, and the value or that there is none.
-pub type Loaded = (Table, Box<[u8]>, Option<Box<[u8]>>);

@@ -1,8 +1,8 @@
 //! Brings the state of partitions up to date with their changelogs: of those this process was given, and of those it
 //! keeps warm for the day it is.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,15 +14,17 @@ use super::footer::{Covered, Footer};
 use super::group::Shared;
 use super::inbox::Standing;
 use super::librdkafka::Librdkafka;
-use super::replica::{Loaded, Replica};
+use super::replica::Replica;
 use crate::failpoint::failpoint;
-use crate::{Error, Lease, Mutation, Offset, Partition, Table, Topic};
+use crate::{Error, Lease, Mutations, Offset, Partition, Topic};
 
 /// How long what somebody else left open may stay undecided: the broker aborts it after the transaction timeout.
 const UNDECIDED: Duration = Duration::from_secs(60);
+/// How many partitions are restored at a time: one is bound by the network, and more by two cores.
+pub(super) const RESTORERS: usize = 2;
 /// How often changelogs of others are looked at.
 const GLANCE: Duration = Duration::from_millis(500);
-/// How many bytes of values are gathered before they are brought in, sorted.
+/// How many bytes of writes are gathered before they are brought in, sorted.
 const RUN: usize = 256 * 1024 * 1024;
 
 /// How far one partition's restoring is.
@@ -205,10 +207,27 @@ fn restore<C: Cluster>(shared: &Restorer<'_>, tail: &Tail<C>, partition: Partiti
 /// # Errors
 /// As for a worker's restoring.
 pub fn recover(settings: &Settings, replica: Arc<dyn Replica>, progress: &Progress) -> Result<(), Error> {
-    recover_from(Arc::new(Librdkafka::new(Arc::new(settings.clone()))), settings, replica, progress)
+    let cluster = Arc::new(Librdkafka::new(Arc::new(settings.clone())));
+    let next = AtomicU32::new(0);
+    let work = || -> Result<(), Error> {
+        let tail = Tail::open(&cluster, settings)?;
+        let restorer = Restorer { settings, replica: replica.as_ref(), progress, leaving: &AtomicBool::new(false) };
+        loop {
+            let partition = next.fetch_add(1, Ordering::Relaxed);
+            if partition >= settings.partitions {
+                return Ok(());
+            }
+            restore(&restorer, &tail, partition)?;
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..RESTORERS.min(settings.partitions as usize)).map(|_| scope.spawn(work)).collect();
+        let mut worked = threads.into_iter().map(|thread| thread.join().expect("restoring answers with its errors"));
+        worked.try_for_each(|done| done)
+    })
 }
 
-/// As [`recover`], from a cluster.
+/// As [`recover`], from a cluster, one partition after the other.
 ///
 /// # Errors
 /// As for a worker's restoring.
@@ -306,16 +325,16 @@ fn load<C: Cluster>(
     let mut run = Run::default();
     let mut reached = start;
     let footer = tail.read(partition, start, Before::Nothing, UNDECIDED, |batch: Batch| {
-        run.add(&batch);
+        run.0.append(&batch.state);
         reached = batch.next;
         go_on(shared, partition, reached)?;
-        if run.bytes < RUN { Ok(()) } else { shared.replica.load(&run.sorted()) }
+        if run.bytes() < RUN { Ok(()) } else { run.load(shared.replica) }
     })?;
     failpoint("ingest");
-    shared.replica.load(&run.sorted())?;
+    run.load(shared.replica)?;
     failpoint("ingested");
     if footer.is_some() {
-        shared.replica.apply(partition, &crate::Mutations::new(), reached)?;
+        shared.replica.apply(partition, &Mutations::new(), reached)?;
     }
     Ok((footer, reached))
 }
@@ -329,34 +348,22 @@ fn go_on(shared: &Restorer<'_>, partition: Partition, reached: Offset) -> Result
     Ok(())
 }
 
-/// The newest value of each key; None where it is gone.
-type Newest = HashMap<(Table, Box<[u8]>), Option<Box<[u8]>>>;
-
-/// Values gathered to be brought in at once.
+/// Writes gathered to be brought in at once.
 #[derive(Default)]
-struct Run {
-    values: Newest,
-    bytes: usize,
-}
+struct Run(Mutations);
 
 impl Run {
-    fn add(&mut self, batch: &Batch) {
-        for mutation in batch.state.iter() {
-            let value = match mutation {
-                Mutation::Put { value, .. } => Some(Box::<[u8]>::from(value)),
-                Mutation::Delete { .. } | Mutation::DeleteRange { .. } => None,
-            };
-            self.bytes += mutation.key().len() + value.as_deref().map_or(0, <[u8]>::len) + 64;
-            self.values.insert((mutation.table(), Box::from(mutation.key())), value);
-        }
+    /// What it takes in memory: the bytes, and what is kept of each write to sort it.
+    fn bytes(&self) -> usize {
+        const EACH: usize = 128;
+        self.0.size() + EACH * self.0.len()
     }
 
-    fn sorted(&mut self) -> Vec<Loaded> {
-        self.bytes = 0;
-        let mut sorted: Vec<Loaded> =
-            std::mem::take(&mut self.values).into_iter().map(|((table, key), value)| (table, key, value)).collect();
-        sorted.sort_unstable_by(|left, right| (left.0, &left.1).cmp(&(right.0, &right.1)));
-        sorted
+    /// Hands over the newest write of each key, by table and key, and begins anew.
+    fn load(&mut self, replica: &dyn Replica) -> Result<(), Error> {
+        replica.load(&self.0.sorted())?;
+        self.0.clear();
+        Ok(())
     }
 }
 

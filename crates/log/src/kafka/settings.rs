@@ -38,6 +38,9 @@ pub struct Settings {
     pub changelog: Topic,
     /// The tables of the state.
     pub tables: Vec<Table>,
+    /// Those of the tables whose rows go into the changelog many to a record: written once or changed seldom, and about
+    /// nobody, because what is in a pack stays for ever.
+    pub packed: Vec<Table>,
     /// How many partitions every topic has.
     pub partitions: Partition,
     /// How many workers this process runs. Partition p is worked by number p modulo this.
@@ -74,6 +77,7 @@ impl Settings {
             lead,
             changelog: Topic::constant("changelog"),
             tables,
+            packed: Vec::new(),
             partitions,
             workers: 1,
             standby: false,

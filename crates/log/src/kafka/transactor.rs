@@ -26,6 +26,9 @@ const AGAIN: Duration = Duration::from_millis(20);
 /// How long a single call may hang before the watchdog barks. Init waits for the coordinator and for what was left open.
 const HANG: Duration = Duration::from_secs(90);
 
+/// How often is looked whether reports have come.
+const GLANCE: Duration = Duration::from_micros(300);
+
 /// Why a transaction did not happen, or may not have.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -270,10 +273,17 @@ impl Transactions for Transacting {
     }
 
     /// Serves the reports until none is missing: `commit_transaction` then has nothing to flush. rdkafka's flush sleeps
-    /// for 100 ms where something is.
+    /// for 100 ms where something is; and its poll, asked to wait for less than a millisecond or for the rest of one, spins
+    /// instead. So nothing is waited for in it.
     fn deliver(&self) -> Result<(), Refused> {
-        while self.producer.in_flight_count() > 0 {
-            self.producer.poll(Duration::from_micros(500));
+        let mut missing = self.producer.in_flight_count();
+        while missing > 0 {
+            self.producer.poll(Duration::ZERO);
+            let left = self.producer.in_flight_count();
+            if left == missing {
+                std::thread::sleep(GLANCE);
+            }
+            missing = left;
         }
         let failure = self.reports().failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         failure.map_or(Ok(()), |why| Err(why.into()))

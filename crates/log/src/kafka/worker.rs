@@ -10,6 +10,7 @@ use super::footer::{Footer, Sum};
 use super::group::Shared;
 use super::inbox::{Change, Found, Inbox, Standing};
 use super::librdkafka::Librdkafka;
+use super::pack::{Packed, Packs};
 use super::transactor::{Failure, Transactor, Word};
 use crate::failpoint::failpoint;
 use crate::{
@@ -165,25 +166,46 @@ impl<C: Cluster> Worker<C> {
 
     /// The state writes to their partitions' changelogs, and what their footers are to say of them.
     fn send_state(&mut self, state: &Mutations) -> Result<BTreeMap<Partition, Sum>, Failure> {
-        let changelog = self.shared.settings.changelog.clone();
+        let settings = Arc::clone(&self.shared.settings);
         let mut sums = BTreeMap::<Partition, Sum>::new();
+        let mut packs = Packs::default();
         let mut key = Vec::new();
         #[cfg(not(feature = "sabotage"))]
         let sent = state.len();
         #[cfg(feature = "sabotage")]
         let sent = state.len() - usize::from(crate::sabotage::strikes(crate::sabotage::Bug::DroppedRecord, 7));
         for mutation in state.iter().take(sent) {
-            let partition =
-                Mutations::partition_of(mutation.key()).filter(|partition| self.held.contains_key(partition));
-            let partition = partition.ok_or_else(|| Failure::Failed(strange(mutation.key())))?;
+            let standing = Mutations::partition_of(mutation.key()).and_then(|of| Some((of, self.held.get(&of)?)));
+            let (partition, standing) = standing.ok_or_else(|| Failure::Failed(strange(mutation.key())))?;
             let value = value_of(&mutation).map_err(Failure::Failed)?;
-            key_into(&mut key, mutation.table(), mutation.key());
-            sums.entry(partition).or_default().add(&key, value);
-            let topic = self.names.of(&changelog);
-            let (key, headers, timestamp_ms) = (Some(key.as_slice()), [].as_slice(), None);
-            self.transactor.send(&Outgoing { topic, partition, key, value, headers, timestamp_ms, asked: 0 })?;
+            if !settings.packed.contains(&mutation.table()) {
+                key_into(&mut key, mutation.table(), mutation.key());
+                self.send_change(partition, &key, value, &mut sums)?;
+            } else if let Some(packed) = packs.add(partition, standing.footer.batch + 1, &mutation) {
+                self.send_pack(&packed, &mut sums)?;
+            }
         }
+        let numbers = BTreeMap::from_iter(self.held.iter().map(|(of, standing)| (*of, standing.footer.batch + 1)));
+        packs.finish(|partition| numbers[&partition]).try_for_each(|packed| self.send_pack(&packed, &mut sums))?;
         Ok(sums)
+    }
+
+    fn send_pack(&mut self, packed: &Packed, sums: &mut BTreeMap<Partition, Sum>) -> Result<(), Failure> {
+        self.send_change(packed.partition, &packed.key, Some(&packed.value), sums)
+    }
+
+    /// A record of a partition's changelog.
+    fn send_change(
+        &mut self,
+        partition: Partition,
+        key: &[u8],
+        value: Option<&[u8]>,
+        sums: &mut BTreeMap<Partition, Sum>,
+    ) -> Result<(), Failure> {
+        sums.entry(partition).or_default().add(key, value);
+        let topic = self.names.of(&self.shared.settings.changelog);
+        let (key, headers, timestamp_ms) = (Some(key), [].as_slice(), None);
+        self.transactor.send(&Outgoing { topic, partition, key, value, headers, timestamp_ms, asked: 0 })
     }
 
     /// A footer for each partition that the transaction read or wrote.

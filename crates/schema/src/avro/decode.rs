@@ -1,6 +1,7 @@
 //! Records of the topics, decoded from whatever framing: touchpoints and directives to values of the core, all of them
 //! to JSON.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use musubi_core::touchpoint::Touchpoint;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{Error, Topic, Writer, codec};
+use super::{Error, Topic, Writer, body, codec};
 use crate::framing::Form;
 use crate::json::{self, Object};
 use crate::malformed::{Fault, Malformed, Reason};
@@ -27,16 +28,20 @@ use crate::writers::{Found, Writers};
 /// # Errors
 /// [`Error`] where the bytes are no touchpoint under any schema that we know.
 pub fn decode_touchpoint(bytes: &[u8], parser: &mut Parser, writers: &Writers) -> Result<Touchpoint, Error> {
-    let wire: TouchpointWire = match read(Topic::Touchpoints, bytes, writers)? {
-        Read::Wire(wire) => wire,
-        Read::Json(text) => return Ok(parser.parse_touchpoint(text)?),
+    let wire = match found(Topic::Touchpoints, bytes, writers)? {
+        Found::Ours(mut body) => match body::touchpoint(body) {
+            Some(wire) => wire,
+            None => codec(Topic::Touchpoints).reader.read_deser(&mut body)?,
+        },
+        Found::Value(value) => apache_avro::from_value(&value)?,
+        Found::Json(text) => return Ok(parser.parse_touchpoint(text)?),
     };
-    let (source, event_id) = (parser.share(&wire.source), Arc::<str>::from(wire.event_id.as_str()));
+    let (source, event_id) = (parser.share(&wire.source), Arc::<str>::from(wire.event_id.as_ref()));
     touchpoint(wire, parser).map_err(|refused| Error::Malformed(refused.of(&source, &event_id)))
 }
 
-fn touchpoint(wire: TouchpointWire, parser: &mut Parser) -> Result<Touchpoint, Malformed> {
-    let texts =
+fn touchpoint(wire: TouchpointWire<'_>, parser: &mut Parser) -> Result<Touchpoint, Malformed> {
+    let texts: [(&str, &str); 4] =
         [("source", &wire.source), ("event_id", &wire.event_id), ("channel", &wire.channel), ("type", &wire.kind)];
     present(&texts)?;
     Ok(Touchpoint {
@@ -80,7 +85,7 @@ fn directive(wire: DirectiveWire, parser: &mut Parser) -> Result<Directive, Malf
 }
 
 /// That none of these texts is empty.
-fn present(texts: &[(&str, &String)]) -> Result<(), Malformed> {
+fn present(texts: &[(&str, &str)]) -> Result<(), Malformed> {
     let empty = texts.iter().find(|(_, text)| text.is_empty());
     empty.map_or(Ok(()), |(field, _)| Err(refused(Fault::missing(field))))
 }
@@ -191,29 +196,30 @@ fn fingerprint(header: &[u8]) -> u64 {
     header.iter().skip(2).rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
-#[derive(Deserialize)]
+/// What stands in a record, borrowed from its bytes where that is how it was read.
+#[derive(Debug, PartialEq, Deserialize)]
 #[serde(rename = "Identifier")]
-struct PairWire {
-    namespace: String,
-    value: String,
+pub(super) struct PairWire<'a> {
+    pub(super) namespace: Cow<'a, str>,
+    pub(super) value: Cow<'a, str>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 #[serde(rename = "Touchpoint")]
-struct TouchpointWire {
-    source: String,
-    event_id: String,
-    channel: String,
+pub(super) struct TouchpointWire<'a> {
+    pub(super) source: Cow<'a, str>,
+    pub(super) event_id: Cow<'a, str>,
+    pub(super) channel: Cow<'a, str>,
     #[serde(rename = "type")]
-    kind: String,
-    occurred_at: i64,
-    received_at: Option<i64>,
-    identifiers: Vec<PairWire>,
-    traits: String,
-    properties: String,
-    consent: BTreeMap<String, bool>,
-    household: Option<String>,
-    account: Option<String>,
+    pub(super) kind: Cow<'a, str>,
+    pub(super) occurred_at: i64,
+    pub(super) received_at: Option<i64>,
+    pub(super) identifiers: Vec<PairWire<'a>>,
+    pub(super) traits: Cow<'a, str>,
+    pub(super) properties: Cow<'a, str>,
+    pub(super) consent: BTreeMap<Cow<'a, str>, bool>,
+    pub(super) household: Option<Cow<'a, str>>,
+    pub(super) account: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]
@@ -223,8 +229,8 @@ struct DirectiveWire {
     directive_id: String,
     source: String,
     at: i64,
-    identifiers: Vec<PairWire>,
-    consent: BTreeMap<String, bool>,
+    identifiers: Vec<PairWire<'static>>,
+    consent: BTreeMap<Cow<'static, str>, bool>,
 }
 
 #[derive(Deserialize)]
@@ -260,16 +266,16 @@ impl QuarantinedWire {
 type Sent = (Arc<str>, Arc<str>);
 
 /// The identifiers. One without a value is absent.
-fn pairs(pairs: Vec<PairWire>, parser: &mut Parser) -> Result<Vec<Sent>, Malformed> {
+fn pairs(pairs: Vec<PairWire<'_>>, parser: &mut Parser) -> Result<Vec<Sent>, Malformed> {
     let with_value = pairs.into_iter().filter(|pair| !pair.value.is_empty());
-    let share = |pair: PairWire| {
+    let share = |pair: PairWire<'_>| {
         present(&[("namespace", &pair.namespace)])?;
         Ok((parser.share(&pair.namespace), pair.value.into()))
     };
     with_value.map(share).collect()
 }
 
-fn consent(consent: &BTreeMap<String, bool>, parser: &mut Parser) -> Vec<(Arc<str>, bool)> {
+fn consent(consent: &BTreeMap<Cow<'_, str>, bool>, parser: &mut Parser) -> Vec<(Arc<str>, bool)> {
     consent.iter().map(|(purpose, given)| (parser.share(purpose), *given)).collect()
 }
 

@@ -6,7 +6,9 @@
 //! Values of any shape (`traits`, `properties`, `computed`, and before and after of a change) travel as JSON text in a
 //! string: every consumer has a JSON parser, numbers stay exact, and it costs less than a recursive union.
 
+mod body;
 mod decode;
+mod encode;
 #[cfg(test)]
 mod history;
 mod records;

@@ -13,7 +13,7 @@ use musubi_core::touchpoint::Touchpoint;
 use serde::ser::{Serialize, Serializer};
 
 use super::wire::{Entries, Items, Pair, consent, json, long, micros, pair};
-use super::{Error, Topic, codec};
+use super::{Error, Topic, codec, encode};
 use crate::render::{self, Quarantined};
 
 /// One record of a topic. Serializes by serde as the topic's schema has it, which is what
@@ -109,6 +109,9 @@ impl Record<'_> {
     pub(crate) fn encode_after(&self, header: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         let start = out.len();
         out.extend_from_slice(header);
+        if encode::body(self, out) {
+            return Ok(());
+        }
         let written = codec(self.topic()).writer.write_ser(out, self).map(|_| ());
         if written.is_err() {
             out.truncate(start);

@@ -7,14 +7,28 @@ use musubi_core::touchpoint::Touchpoint;
 use super::*;
 use crate::{Line, Parser, Writers, render_directive, samples};
 
+/// The bytes before the body of a single object.
+const HEADER_BYTES: usize = 10;
+
 fn encoded(record: Record<'_>) -> Vec<u8> {
     let mut out = Vec::new();
     record.encode(&mut out).expect("a record fits its schema");
     out
 }
 
+/// The bytes that are written straight are those that serde and the schema give, but for how a list is cut into blocks:
+/// read by the schema they are the same value, to the last byte.
+fn check_body(record: Record<'_>) {
+    let bytes = encoded(record);
+    let mut body = &bytes[codec(record.topic()).header.len()..];
+    let value = codec(record.topic()).reader.read_value(&mut body).expect("a body of its schema");
+    assert!(body.is_empty(), "{record:?}");
+    assert_eq!(value, record.to_value().expect("a value"));
+}
+
 /// The record through Avro is what it is without.
 fn check(record: Record<'_>) {
+    check_body(record);
     let (mut direct, mut through) = (Vec::new(), Vec::new());
     record.render(&mut direct);
     to_json(record.topic(), &encoded(record), &mut through).expect("what we wrote");
@@ -120,6 +134,31 @@ fn decode(bytes: &[u8]) -> Result<Touchpoint, Error> {
 }
 
 proptest::proptest! {
+    #[test]
+    fn a_touchpoint_is_written_as_serde_writes_it(touchpoint in samples::touchpoints()) {
+        check_body(Record::Touchpoint(&touchpoint));
+    }
+
+    /// Where the straight reading has an answer, it is the schema's; and it has one for every body that we write.
+    #[test]
+    fn a_body_read_straight_is_what_the_schema_reads(
+        touchpoint in samples::touchpoints(),
+        change in proptest::option::of((0usize..10_000, proptest::num::u8::ANY)),
+    ) {
+        let mut bytes = encoded(Record::Touchpoint(&touchpoint)).split_off(HEADER_BYTES);
+        if let Some((place, byte)) = change {
+            let length = bytes.len();
+            bytes[place % length] = byte;
+        }
+        let straight = body::touchpoint(&bytes);
+        proptest::prop_assert!(straight.is_some() || change.is_some());
+        if let Some(straight) = straight {
+            let reader = &codec(Topic::Touchpoints).reader;
+            let read: decode::TouchpointWire<'_> = reader.read_deser(&mut bytes.as_slice()).expect("a body of its schema");
+            proptest::prop_assert_eq!(straight, read);
+        }
+    }
+
     #[test]
     fn a_touchpoint_comes_back(touchpoint in samples::touchpoints()) {
         proptest::prop_assert_eq!(decode(&encoded(Record::Touchpoint(&touchpoint))).expect("a touchpoint"), touchpoint);

@@ -18,7 +18,7 @@ use musubi_stitcher::topics::{
     ALL, COMPACTED, DIRECTIVES, INPUTS, MESH, PROFILE_IDENTIFIERS, PROFILE_TRAITS, TOUCHPOINTS,
 };
 use musubi_stitcher::{Contract, Reading};
-use musubi_store::{self as store, Rocks, STATE_FAMILIES};
+use musubi_store::{self as store, Rocks, STATE_FAMILIES, keys};
 
 use crate::facts::{self, Facts};
 use crate::{Error, key};
@@ -56,7 +56,11 @@ pub struct Cluster {
 
 /// The settings with which a stitcher meets a cluster.
 pub fn settings(bootstrap: &str, partitions: u32) -> Settings {
-    Settings::new(bootstrap, INPUTS.to_vec(), TOUCHPOINTS, STATE_FAMILIES.map(Table).to_vec(), partitions)
+    let mut settings =
+        Settings::new(bootstrap, INPUTS.to_vec(), TOUCHPOINTS, STATE_FAMILIES.map(Table).to_vec(), partitions);
+    // Hashes and where they lead: written once or nearly so, and nobody can be read off them.
+    settings.packed = [keys::SEEN, keys::PARENTS].map(Table).to_vec();
+    settings
 }
 
 impl Cluster {

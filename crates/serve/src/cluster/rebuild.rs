@@ -2,10 +2,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use musubi_core::fingerprint::Fingerprint;
 use musubi_log::kafka::{self, Progress};
-use musubi_log::{Delivery, Topic};
+use musubi_log::{Partition, Topic};
 use musubi_stitcher::topics::{DIRECTIVES, TOUCHPOINTS};
 use musubi_stitcher::{Batch, Input, Intake, Machine, Options, Reading, Replica, State, replay};
 use musubi_store::{Rocks, Stored, Tables, Writer, keys};
@@ -14,6 +15,11 @@ use super::Cluster;
 use super::evidence::{Evidence, Places};
 use crate::census::fingerprint_of;
 use crate::{Census, Error};
+
+/// How many records are decided on and written at once, or a few more.
+const ENOUGH: u64 = 20_000;
+/// How many pieces are read before their turn.
+const AHEAD: usize = 2;
 
 /// Told now and then: how many records were read, and how many offsets are left.
 pub type Told<'a> = &'a mut dyn FnMut(u64, u64);
@@ -36,39 +42,73 @@ pub fn live(cluster: &Cluster, directory: &Path) -> Result<Census, Error> {
 /// [`Error::Log`], [`Error::Store`], [`Error::Mismatch`].
 pub fn rebuild(cluster: &Cluster, directory: &Path, told: Told<'_>) -> Result<Census, Error> {
     let rocks = cluster.state(directory)?;
-    let mut evidence = Evidence::open(cluster, &places(cluster, &rocks)?)?;
+    let evidence = Evidence::open(cluster, &places(cluster, &rocks)?)?;
     let partitions = cluster.settings.partitions;
     let options = Options { snapshots: false, throttle: false, ..cluster.machine };
     let mut machine = Machine::new(Arc::clone(&cluster.policy), partitions, Stored(rocks.clone()), options);
-    let mut reading = cluster.reading();
-    let mut records = 0;
-    loop {
-        let piece = evidence.read()?;
-        if piece.is_empty() && evidence.left() == 0 {
-            break;
-        }
-        records += piece.len() as u64;
-        take_in(&mut machine, &mut reading, &piece)?;
-        let mut state = State::default();
-        machine.write(&mut state);
-        rocks.write(|batch| {
-            replay(state.0.sorted(), batch);
-            evidence.next.iter().for_each(|(place, next)| batch.put(keys::META, &key(place), &next.to_be_bytes()));
-        })?;
-        told(records, evidence.left());
-    }
+    let reading = cluster.reading();
+    let (hand_over, pieces) = sync_channel(AHEAD);
+    std::thread::scope(|scope| {
+        scope.spawn(move || read_ahead(evidence, reading, &hand_over));
+        let mut records = 0;
+        pieces.iter().try_for_each(|piece| {
+            let Piece { inputs, read, next, left } = piece?;
+            records += read;
+            take_in(&mut machine, inputs)?;
+            let mut state = State::default();
+            machine.write(&mut state);
+            rocks.write(|batch| {
+                replay(state.0.sorted(), batch);
+                next.iter().for_each(|(place, next)| batch.put(keys::META, &key(place), &next.to_be_bytes()));
+            })?;
+            told(records, left);
+            Ok::<(), Error>(())
+        })
+    })?;
     Census::of(&rocks, partitions, true)
 }
 
-/// Takes records in, and hands the partitions what they say to each other until nobody says anything.
-fn take_in(machine: &mut Machine<Stored<Rocks>>, reading: &mut Reading, piece: &[Delivery]) -> Result<(), Error> {
+/// Evidence as inputs: what is written at once.
+struct Piece {
+    inputs: Vec<(Partition, Input)>,
+    /// How many records were read for it.
+    read: u64,
+    /// Where the reading goes on.
+    next: Places,
+    /// How many offsets are left behind it.
+    left: u64,
+}
+
+/// Reads evidence on a thread of its own, so that one core reads while another decides; until there is no more, or
+/// nobody takes it.
+fn read_ahead(mut evidence: Evidence, mut reading: Reading, hand_over: &SyncSender<Result<Piece, Error>>) {
+    while evidence.left() > 0 {
+        let piece = read_piece(&mut evidence, &mut reading);
+        let failed = piece.is_err();
+        if hand_over.send(piece).is_err() || failed {
+            return;
+        }
+    }
+}
+
+fn read_piece(evidence: &mut Evidence, reading: &mut Reading) -> Result<Piece, Error> {
+    let (mut inputs, mut read) = (Vec::new(), 0);
+    while read < ENOUGH && evidence.left() > 0 {
+        let records = evidence.read()?;
+        read += records.len() as u64;
+        reading.prepare(&records).map_err(musubi_stitcher::Error::from)?;
+        inputs.extend(records.iter().filter_map(|delivery| match reading.record(delivery) {
+            Intake::Input(owner, input) => Some((owner, input)),
+            Intake::Refused(_) => None,
+        }));
+    }
+    Ok(Piece { inputs, read, next: evidence.next.clone(), left: evidence.left() })
+}
+
+/// Takes inputs in, and hands the partitions what they say to each other until nobody says anything.
+fn take_in(machine: &mut Machine<Stored<Rocks>>, inputs: Vec<(Partition, Input)>) -> Result<(), Error> {
     let failed = |why| Error::from(musubi_stitcher::Error::from(why));
-    reading.prepare(piece).map_err(musubi_stitcher::Error::from)?;
-    let inputs = piece.iter().filter_map(|delivery| match reading.record(delivery) {
-        Intake::Input(owner, input) => Some((owner, input)),
-        Intake::Refused(_) => None,
-    });
-    machine.take_in(inputs.collect()).map_err(failed)?;
+    machine.take_in(inputs).map_err(failed)?;
     loop {
         let messages = machine.outgoing();
         if messages.is_empty() {
