@@ -149,11 +149,9 @@ mod tests {
             (pack.partition, table_of(&pack.key, &[SEEN, PARENTS]).expect("its table"), rows)
         });
         let row = |key: &'static [u8]| (key, Some(&[][..]));
-        let wanted: [(Partition, Table, Vec<(&[u8], Option<&[u8]>)>); 3] = [
-            (1, PARENTS, vec![row(b"c")]),
-            (1, SEEN, vec![row(b"a"), row(b"d"), (b"a", None)]),
-            (2, SEEN, vec![row(b"b")]),
-        ];
+        let gone: (&[u8], Option<&[u8]>) = (b"a", None);
+        let wanted =
+            [(1, PARENTS, vec![row(b"c")]), (1, SEEN, vec![row(b"a"), row(b"d"), gone]), (2, SEEN, vec![row(b"b")])];
         assert_eq!(told.collect::<Vec<_>>(), wanted);
     }
 
