@@ -11,7 +11,7 @@ use musubi_log::kafka::{self, Replica as _, Settings, Steps};
 use musubi_log::model::{Died, Link, Model};
 use musubi_log::{self as log, Append, Budget, Partition, Record, Table, Topic};
 use musubi_stitcher::{Error, Worker, topics};
-use musubi_store::{self as store, STATE_FAMILIES};
+use musubi_store::{self as store, STATE_FAMILIES, keys};
 
 use crate::Failed;
 use crate::dice::Dice;
@@ -110,6 +110,7 @@ impl Stage {
         Settings {
             instance: instance.to_owned(),
             changelog: CHANGELOG,
+            packed: [keys::SEEN, keys::PARENTS].map(Table).to_vec(),
             workers: self.hardships.workers,
             standby: self.hardships.standby,
             inbox: 20,
