@@ -316,6 +316,6 @@ mod tests {
         assert_eq!(node.dig("a.b.0.c").text(), Some("x"));
         assert!(matches!(node.dig("d.e"), Node::Num(Num::Int(1))));
         assert!(node.dig("a.b.1.c").is_null() && node.dig("a.c").is_null());
-        assert_eq!(node.weight(), 11);
+        assert_eq!(node.weight(), "abcxd.ede".len());
     }
 }

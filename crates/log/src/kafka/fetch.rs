@@ -144,10 +144,10 @@ impl<C: Cluster> Fetch<C> {
         let place = |((_, name), at): (&(Topic, String), &Offset)| Place { topic: name.clone(), partition, at: *at };
         let places = Vec::from_iter(self.inputs.iter().zip(&reading.next).map(place));
         self.consumer.join(&places).map_err(|why| Error::broker("reading inputs", why))?;
-        if self.paused[reading.worker] {
-            self.consumer.hold(&places).map_err(|why| Error::broker("pausing inputs", why))?;
-        }
-        Ok(())
+        // Said either way: librdkafka remembers of a partition that left while it was paused that it is.
+        let paused = self.paused[reading.worker];
+        let told = if paused { self.consumer.hold(&places) } else { self.consumer.go_on(&places) };
+        told.map_err(|why| Error::broker("pausing or resuming inputs", why))
     }
 
     /// Another consumer reads on where this one stopped.
