@@ -331,6 +331,13 @@ impl Stage {
         }
     }
 
+    /// Whether a process holds nothing, or takes something for its own that the group has given to another.
+    fn is_outdated(&self, process: &Process) -> bool {
+        let held = process.steps.held();
+        let number = process.link.number();
+        held.is_empty() || held.into_iter().any(|partition| self.model.holder(partition) != Some(number))
+    }
+
     /// A process ends with an error, as `musubi stitch` does; somebody starts it again.
     fn end_of(&self, seat: usize, process: &Process, why: Error) {
         self.tell(Step::Ended { seat, why: why.to_string() });
@@ -342,7 +349,9 @@ impl Stage {
             Error::Log(log::Error::Corrupt { .. } | log::Error::Mismatch { .. }) if struck => {
                 self.alarm.borrow_mut().get_or_insert(why.to_string());
             }
-            Error::Log(log::Error::Broker { doing, .. }) if !doing.contains("no longer there") => {}
+            // Whose partitions are another's by now may find them read and purged.
+            Error::Log(log::Error::Broker { doing, .. })
+                if !doing.contains("no longer there") || self.is_outdated(process) => {}
             Error::Log(log::Error::Stalled { .. }) => {}
             Error::Log(_) | Error::Store(_) | Error::Encode(_) | Error::Schema(_) => {
                 self.failure.borrow_mut().get_or_insert(Failed(format!("process {seat} ends: {why}")));

@@ -54,7 +54,7 @@ impl Shared {
         Arc::clone(&self.inboxes[number])
     }
 
-    fn held(&self) -> MutexGuard<'_, BTreeMap<Partition, Hold>> {
+    pub(super) fn held(&self) -> MutexGuard<'_, BTreeMap<Partition, Hold>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -156,7 +156,8 @@ impl Shared {
         if let Rebalance::Given { partitions, .. } = word
             && !is_overheard(word)
         {
-            self.held().retain(|partition, _| !partitions.contains(partition));
+            // One that came back meanwhile is another's word.
+            self.held().retain(|partition, hold| !(hold.leaving && partitions.contains(partition)));
         }
     }
 

@@ -106,6 +106,11 @@ impl<C: Cluster> Steps<C> {
         }
     }
 
+    /// The partitions that it takes for its own, which may be another's by now.
+    pub fn held(&self) -> Vec<Partition> {
+        self.shared.held().keys().copied().collect()
+    }
+
     /// Whether it has finished with what it gives up, once: then it may say so to the group.
     pub fn has_given(&self) -> bool {
         let Ok(mut giving) = self.giving.try_lock() else { return false };
