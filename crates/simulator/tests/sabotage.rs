@@ -14,10 +14,11 @@ const fn within(bug: Bug) -> u64 {
         Bug::Core(Core::StaleRedirect | Core::HashOrder) => 30,
         Bug::Core(Core::DoubleAbsorb | Core::CommitBeforeWrite | Core::LimitIgnored | Core::ClockForEventTime) => 10,
         Bug::Core(Core::WriteBeforeCommit | Core::ReusedOverlay | Core::FlushInParts) => 60,
-        Bug::Log(Log::SkippedFooter | Log::IgnoredFencing) => 400,
+        // Both want a misfortune in the very moment of another.
+        Bug::Log(Log::IgnoredFencing) => 2_000,
+        Bug::Log(Log::SkippedFooter | Log::StableForEnd) => 400,
         Bug::Log(
             Log::CachedWord
-            | Log::StableForEnd
             | Log::DroppedRecord
             | Log::ReplayedBatch
             | Log::SwallowedDelivery
