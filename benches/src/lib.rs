@@ -1,5 +1,6 @@
 //! What the benches share: a stream of touchpoints, read once, and a clock of processor time.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,6 +38,13 @@ pub fn lines(persons: u64, touchpoints: u64) -> Vec<Vec<u8>> {
         line.clear();
     }
     lines
+}
+
+/// A program that was built beside this one.
+pub fn beside(name: &str) -> Result<PathBuf> {
+    let path = std::env::current_exe()?.with_file_name(name);
+    ensure!(path.exists(), "wanted `{}`: build the whole workspace first", path.display());
+    Ok(path)
 }
 
 /// What work took, by the clock on the wall and in processor time of all threads.

@@ -3,13 +3,13 @@
 mod growth;
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use clap::Parser as _;
-use musubi_benches::{Lap, deployment, lean, lines, policy};
+use musubi_benches::{Lap, beside, deployment, lean, lines, policy};
 use musubi_core::change::{Output, Position, ProfileChange};
 use musubi_core::policy::Policy;
 use musubi_schema::{Line, Parser, avro, render_change};
@@ -287,11 +287,4 @@ fn whole(table: &Table, lines: &[Vec<u8>]) -> Result<()> {
         table.print(&format!("musubi run, whole, {name} policy"), lines.len(), &lap)?;
     }
     Ok(())
-}
-
-/// A program that was built beside this one.
-fn beside(name: &str) -> Result<PathBuf> {
-    let program = std::env::current_exe()?.with_file_name(name);
-    ensure!(program.exists(), "wanted `{}`: build the whole workspace first", program.display());
-    Ok(program)
 }

@@ -1,7 +1,6 @@
 //! Processes beside this one, so that each one's processor time is its own.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -55,11 +54,4 @@ impl Drop for Running {
         drop(self.0.kill());
         drop(self.0.wait());
     }
-}
-
-/// A program that was built beside this one.
-pub(crate) fn beside(name: &str) -> Result<PathBuf> {
-    let path = std::env::current_exe()?.with_file_name(name);
-    ensure!(path.exists(), "no `{}`: build the workspace first", path.display());
-    Ok(path)
 }

@@ -14,12 +14,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
+use musubi_benches::beside;
 use musubi_log::kafka;
 use musubi_serve::cluster;
 use musubi_stitcher::Replica;
 use musubi_store::{Rocks, STATE_FAMILIES, Tables as _};
 
-use children::{Running, beside};
+use children::Running;
 use stage::{Said, Stage};
 
 #[global_allocator]

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
+use musubi_benches::beside;
 use musubi_log::kafka::{self, Cleanup, Edge, Gauge, Onlooker, Planned};
 use musubi_log::{Append, Budget, Offset, Producer as _, Reader as _, Record, Topic};
 use musubi_schema::{Parser, avro};
@@ -15,7 +16,7 @@ use musubi_serve::Key;
 use musubi_serve::cluster::{self, Cluster};
 use musubi_stitcher::topics::{ALL, DIRECTIVES, PROFILE_CHANGES, TOUCHPOINTS};
 
-use crate::children::{Running, beside};
+use crate::children::Running;
 use crate::musubi;
 
 /// How long anything may take.

@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 
-use jaq_json::Val;
 use musubi_core::touchpoint::Touchpoint;
 
 use super::maker::{Fields, Identifiers, Maker, Said, either, event_id, snake};
@@ -20,14 +19,6 @@ impl Wire for Line {
 
     fn items<'a>(payload: &Payload<'a>) -> Option<Vec<&'a Node<'a>>> {
         Some(payload.body.of("events").items().iter().collect())
-    }
-
-    fn value(item: &&Node<'_>) -> Val {
-        item.to_val()
-    }
-
-    fn weight(item: &&Node<'_>) -> usize {
-        item.weight()
     }
 
     fn touchpoint(item: &&Node<'_>, maker: &mut Maker<'_>) -> Option<Option<Touchpoint>> {

@@ -57,19 +57,33 @@ pub(crate) fn native(preset: &str) -> Option<Native> {
     }
 }
 
+/// What payloads are cut into.
+trait Item {
+    /// It as the mapping's `items` gives it.
+    fn to_val(&self) -> Val;
+
+    /// How many bytes there are in its texts.
+    fn weight(&self) -> usize;
+}
+
+/// A part of the body as it stands: most items are no more.
+impl Item for &Node<'_> {
+    fn to_val(&self) -> Val {
+        Node::to_val(self)
+    }
+
+    fn weight(&self) -> usize {
+        Node::weight(self)
+    }
+}
+
 /// A preset in Rust.
 trait Wire {
     /// What its payloads are cut into.
-    type Item<'a>;
+    type Item<'a>: Item;
 
     /// The items, as the mapping's `items` gives them; none where it is to be asked.
     fn items<'a>(payload: &Payload<'a>) -> Option<Vec<Self::Item<'a>>>;
-
-    /// The item as the mapping's `items` gives it.
-    fn value(item: &Self::Item<'_>) -> Val;
-
-    /// How many bytes there are in its texts.
-    fn weight(item: &Self::Item<'_>) -> usize;
 
     /// What the mapping's `touchpoints` makes of the item: one or nothing. None where it is to be asked.
     fn touchpoint(item: &Self::Item<'_>, maker: &mut Maker<'_>) -> Option<Option<Touchpoint>>;
@@ -82,11 +96,11 @@ fn run<W: Wire>(payload: &Payload<'_>, maker: &mut Maker<'_>, take: &mut dyn FnM
     const LIGHT: usize = 40 * 1_024;
     let Some(items) = W::items(payload) else { return false };
     for item in items {
-        let is_light = payload.size <= SMALL || W::weight(&item) <= LIGHT;
+        let is_light = payload.size <= SMALL || item.weight() <= LIGHT;
         let made = match is_light.then(|| W::touchpoint(&item, maker)).flatten() {
             Some(Some(touchpoint)) => Made::Touchpoint(touchpoint),
             Some(None) => Made::Nothing,
-            None => Made::Declined(W::value(&item)),
+            None => Made::Declined(item.to_val()),
         };
         if !take(made) {
             break;

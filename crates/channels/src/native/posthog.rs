@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 
-use jaq_json::Val;
 use musubi_core::touchpoint::Touchpoint;
 
 use super::maker::{Fields, Identifiers, Maker, Said, account, either, entries, event_id, same, snake, sum};
@@ -25,14 +24,6 @@ impl Wire for Posthog {
             (Node::Null, _) => Vec::new(),
             (Node::Map(_) | Node::Bool(_) | Node::Num(_) | Node::Text(_), _) => vec![body],
         })
-    }
-
-    fn value(item: &&Node<'_>) -> Val {
-        item.to_val()
-    }
-
-    fn weight(item: &&Node<'_>) -> usize {
-        item.weight()
     }
 
     fn touchpoint(item: &&Node<'_>, maker: &mut Maker<'_>) -> Option<Option<Touchpoint>> {

@@ -29,6 +29,16 @@ pub(super) struct Item<'a> {
     anonymous: Node<'a>,
 }
 
+impl super::Item for Item<'_> {
+    fn to_val(&self) -> Val {
+        object([("event", self.value()), ("kind", text(&self.kind)), ("anonymous", self.anonymous.to_val())])
+    }
+
+    fn weight(&self) -> usize {
+        self.event.weight() + self.shared.map_or(0, Node::weight)
+    }
+}
+
 impl Wire for Segment {
     type Item<'a> = Item<'a>;
 
@@ -60,14 +70,6 @@ impl Wire for Segment {
             (Node::Null, _) => Vec::new(),
             (Node::Map(_) | Node::Bool(_) | Node::Num(_) | Node::Text(_), _) => vec![item(body, None)],
         })
-    }
-
-    fn value(item: &Item<'_>) -> Val {
-        object([("event", item.value()), ("kind", text(&item.kind)), ("anonymous", item.anonymous.to_val())])
-    }
-
-    fn weight(item: &Item<'_>) -> usize {
-        item.event.weight() + item.shared.map_or(0, Node::weight)
     }
 
     fn touchpoint(item: &Item<'_>, maker: &mut Maker<'_>) -> Option<Option<Touchpoint>> {

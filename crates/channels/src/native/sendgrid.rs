@@ -2,7 +2,6 @@
 //!
 //! Source of truth: that file. Identifiers: the address that the mail went to. Event id: sg_event_id, else the digest.
 
-use jaq_json::Val;
 use musubi_core::touchpoint::Touchpoint;
 
 use super::maker::{Fields, Identifiers, Maker, Said, either, event_id, snake};
@@ -21,14 +20,6 @@ impl Wire for Sendgrid {
             one => std::slice::from_ref(one),
         };
         Some(events.iter().filter(|event| !event.is_null()).collect())
-    }
-
-    fn value(item: &&Node<'_>) -> Val {
-        item.to_val()
-    }
-
-    fn weight(item: &&Node<'_>) -> usize {
-        item.weight()
     }
 
     fn touchpoint(item: &&Node<'_>, maker: &mut Maker<'_>) -> Option<Option<Touchpoint>> {

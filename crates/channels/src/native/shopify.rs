@@ -25,6 +25,21 @@ pub(super) struct Item<'a> {
     data: &'a Node<'a>,
 }
 
+impl super::Item for Item<'_> {
+    fn to_val(&self) -> Val {
+        object([
+            ("topic", text(&self.topic)),
+            ("event", self.event.to_val()),
+            ("triggered", self.triggered.to_val()),
+            ("data", self.data.to_val()),
+        ])
+    }
+
+    fn weight(&self) -> usize {
+        self.data.weight()
+    }
+}
+
 impl Wire for Shopify {
     type Item<'a> = Item<'a>;
 
@@ -42,19 +57,6 @@ impl Wire for Shopify {
             let event = event.map_or(Node::Null, Node::Text);
             vec![Item { topic, event, triggered: header("x-shopify-triggered-at"), data: payload.body }]
         })
-    }
-
-    fn value(item: &Item<'_>) -> Val {
-        object([
-            ("topic", text(&item.topic)),
-            ("event", item.event.to_val()),
-            ("triggered", item.triggered.to_val()),
-            ("data", item.data.to_val()),
-        ])
-    }
-
-    fn weight(item: &Item<'_>) -> usize {
-        item.data.weight()
     }
 
     fn touchpoint(item: &Item<'_>, maker: &mut Maker<'_>) -> Option<Option<Touchpoint>> {

@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 
-use jaq_json::Val;
 use musubi_core::touchpoint::Touchpoint;
 
 use super::maker::{Fields, Identifiers, Maker, Said, either, entries, event_id, snake};
@@ -26,14 +25,6 @@ impl Wire for Snowplow {
             (body @ Node::Map(_), _) => Some(vec![body]),
             (Node::Null | Node::Bool(_) | Node::Num(_) | Node::Text(_) | Node::List(_), _) => None,
         }
-    }
-
-    fn value(item: &&Node<'_>) -> Val {
-        item.to_val()
-    }
-
-    fn weight(item: &&Node<'_>) -> usize {
-        item.weight()
     }
 
     fn touchpoint(item: &&Node<'_>, maker: &mut Maker<'_>) -> Option<Option<Touchpoint>> {
